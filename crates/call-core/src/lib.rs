@@ -1,0 +1,1 @@
+//! Registrar, routing and B2BUA: events in, actions out.

@@ -1,0 +1,1 @@
+//! Dialplan route types, matching and compilation.

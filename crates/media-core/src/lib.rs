@@ -1,0 +1,1 @@
+//! SDP offer/answer, RTP, RTCP and port pools, without IO or clock.

@@ -1,0 +1,1 @@
+//! The contract over gRPC; protobuf types stop here.

@@ -1,0 +1,1 @@
+//! Validate, plan, port leases and addresses: pure functions over what was observed.

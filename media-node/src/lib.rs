@@ -1,0 +1,1 @@
+//! The media program: relay threads, prompts, statistics.

@@ -1,0 +1,2 @@
+//! Starts media-node.
+fn main() {}

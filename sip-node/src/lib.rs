@@ -1,0 +1,1 @@
+//! The signaling program: transports, one decision thread, stores, media client, API.

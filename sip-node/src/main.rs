@@ -1,0 +1,2 @@
+//! Starts sip-node.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bad networks and virtual time for tests; knows no product crate.

@@ -1,0 +1,2 @@
+//! The command line: up, plan, call, status, cdrs.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Build tasks: lint, test, codegen.
+fn main() {}
