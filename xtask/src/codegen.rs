@@ -1,0 +1,42 @@
+//! Files that are generated and committed. `--check` fails when one is stale.
+
+mod grpc;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// A generated file.
+struct Generated {
+    /// From the workspace root.
+    path: PathBuf,
+    text: String,
+}
+
+/// Every generated file of the workspace.
+fn generate(root: &Path) -> Result<Vec<Generated>> {
+    Ok(vec![Generated { path: grpc::GENERATED.into(), text: grpc::generate(root)? }])
+}
+
+/// Writes what is stale, or with `check` only names it and fails.
+pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
+    let mut stale = Vec::new();
+    for file in generate(root)? {
+        let path = root.join(&file.path);
+        if std::fs::read_to_string(&path).is_ok_and(|text| text == file.text) {
+            continue;
+        }
+        if !check {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+            }
+            std::fs::write(&path, file.text).with_context(|| format!("write {}", path.display()))?;
+            println!("wrote {}", file.path.display());
+        }
+        stale.push(file.path.display().to_string());
+    }
+    if check && !stale.is_empty() {
+        bail!("stale: {}; run `cargo xtask codegen` and commit the result", stale.join(", "));
+    }
+    Ok(())
+}
