@@ -2,7 +2,9 @@
 
 mod grpc;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -16,6 +18,24 @@ struct Generated {
 /// Every generated file of the workspace.
 fn generate(root: &Path) -> Result<Vec<Generated>> {
     Ok(vec![Generated { path: grpc::GENERATED.into(), text: grpc::generate(root)? }])
+}
+
+/// Formats generated Rust as `cargo fmt` would, or the two would fight over the file.
+fn rustfmt(root: &Path, text: &str) -> Result<String> {
+    let mut child = Command::new("rustfmt")
+        .args(["--edition", "2024", "--config-path"])
+        .arg(root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start rustfmt")?;
+    // Dropped at the end of the statement: rustfmt reads to the end of its input.
+    child.stdin.take().context("rustfmt has no input")?.write_all(text.as_bytes()).context("feed rustfmt")?;
+    let output = child.wait_with_output().context("wait for rustfmt")?;
+    if !output.status.success() {
+        bail!("rustfmt refused generated code: {}", output.status);
+    }
+    String::from_utf8(output.stdout).context("rustfmt printed no UTF-8")
 }
 
 /// Writes what is stale, or with `check` only names it and fails.

@@ -25,5 +25,5 @@ pub(super) fn generate(root: &Path) -> Result<String> {
                 .context("read the generated voip-grpc types")
         });
     std::fs::remove_dir_all(&out).ok();
-    Ok(format!("{HEADER}{}", generated?))
+    super::rustfmt(root, &format!("{HEADER}{}", generated?))
 }
