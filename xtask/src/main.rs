@@ -1,6 +1,8 @@
 //! Build tasks: `cargo xtask --help`.
 
+mod check;
 mod codegen;
+mod peers;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +20,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Formatting, clippy with warnings as errors, stale generated files.
+    Lint,
+    /// Every test. Installs the peers it needs when root on Debian under CI=true; otherwise names what it skips.
+    Test {
+        /// Handed to the test runner: names to run, `--test-threads=1`, …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filters: Vec<String>,
+    },
     /// Writes the generated files: gRPC types.
     Codegen {
         /// Write nothing; fail when a file is stale.
@@ -39,6 +49,8 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     match Arguments::parse().task {
+        Task::Lint => check::lint(root),
+        Task::Test { filters } => check::test(root, &filters),
         Task::Codegen { check } => codegen::run(root, check),
     }
 }
