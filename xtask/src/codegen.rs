@@ -1,5 +1,7 @@
 //! Files that are generated and committed. `--check` fails when one is stale.
 
+mod crds;
+mod docs;
 mod grpc;
 
 use std::io::Write;
@@ -17,7 +19,10 @@ struct Generated {
 
 /// Every generated file of the workspace.
 fn generate(root: &Path) -> Result<Vec<Generated>> {
-    Ok(vec![Generated { path: grpc::GENERATED.into(), text: grpc::generate(root)? }])
+    let mut files = crds::generate()?;
+    files.push(docs::generate()?);
+    files.push(Generated { path: grpc::GENERATED.into(), text: grpc::generate(root)? });
+    Ok(files)
 }
 
 /// Formats generated Rust as `cargo fmt` would, or the two would fight over the file.

@@ -28,7 +28,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filters: Vec<String>,
     },
-    /// Writes the generated files: gRPC types.
+    /// Writes the generated files: crds/, docs/resources.md, gRPC types.
     Codegen {
         /// Write nothing; fail when a file is stale.
         #[arg(long)]
