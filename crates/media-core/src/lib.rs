@@ -16,12 +16,13 @@
 
 pub mod g711;
 pub mod latch;
-
+pub mod offer_answer;
 pub mod port_pool;
 pub mod prompt;
 pub mod quality;
 pub mod rtcp;
 pub mod rtp;
-
+pub mod sdp;
 pub mod session;
 pub mod statistics;
+pub mod ua;
