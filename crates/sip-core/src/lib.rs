@@ -13,9 +13,12 @@
     )
 )]
 
+pub mod dialog;
+pub mod digest;
 pub mod event;
 pub mod flow;
 pub mod header;
+mod mac;
 pub mod message;
 pub mod method;
 pub mod name_addr;
@@ -23,9 +26,12 @@ pub mod params;
 pub mod status;
 mod syntax;
 pub mod time;
+pub mod token;
 pub mod uri;
 pub mod via;
 
+pub use dialog::{Dialog, DialogError, DialogId};
+pub use digest::{Authenticator, DigestAlgorithm, Verdict};
 pub use event::{ClientKey, ServerKey, SipCommand, SipEvent, SipOutput};
 pub use flow::{Flow, ListenerId, Transport};
 pub use header::Header;
@@ -35,5 +41,6 @@ pub use name_addr::NameAddr;
 pub use params::Params;
 pub use status::StatusCode;
 pub use time::{Instant, Now, WallTime};
+pub use token::{TokenSource, owner_of};
 pub use uri::{Host, Scheme, Uri};
 pub use via::Via;
