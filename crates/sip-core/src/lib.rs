@@ -15,6 +15,7 @@
 
 pub mod dialog;
 pub mod digest;
+pub mod endpoint;
 pub mod event;
 pub mod flow;
 pub mod header;
@@ -32,6 +33,7 @@ pub mod via;
 
 pub use dialog::{Dialog, DialogError, DialogId};
 pub use digest::{Authenticator, DigestAlgorithm, Verdict};
+pub use endpoint::{Counters, Endpoint, EndpointConfig, Limits, SentBy};
 pub use event::{ClientKey, ServerKey, SipCommand, SipEvent, SipOutput};
 pub use flow::{Flow, ListenerId, Transport};
 pub use header::Header;
