@@ -24,6 +24,7 @@ pub use body::{Body, Remote};
 pub use direction::{answered, receives, reversed, sends};
 pub use layout::{Layout, Section};
 pub use local::{LocalAnswer, answer_locally, local_offer};
+pub(crate) use origin::fingerprint_of;
 pub use origin::{LocalOrigin, fingerprint};
 pub use rewrite::{Place, relay};
 

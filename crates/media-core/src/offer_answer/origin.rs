@@ -75,8 +75,17 @@ pub fn fingerprint(description: &Description) -> u64 {
     hash.0
 }
 
+/// A number for `parts` that is the same in every build.
+pub(crate) fn fingerprint_of(parts: &[&[u8]]) -> u64 {
+    let mut hash = Fnv::default();
+    for part in parts {
+        hash.part(part);
+    }
+    hash.0
+}
+
 /// Fowler, Noll, Vo: 64 bits, variant 1a.
-pub(crate) struct Fnv(pub(crate) u64);
+struct Fnv(u64);
 
 impl Default for Fnv {
     fn default() -> Self {
@@ -85,14 +94,14 @@ impl Default for Fnv {
 }
 
 impl Fnv {
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
 
     /// With an end mark, so that parts cannot run into each other.
-    pub(crate) fn part(&mut self, bytes: &[u8]) {
+    fn part(&mut self, bytes: &[u8]) {
         self.add(bytes);
         self.add(b"\n");
     }

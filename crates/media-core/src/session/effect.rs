@@ -111,11 +111,13 @@ pub enum Effect {
         /// Who hears itself.
         leg: LegId,
     },
-    /// Plays a prompt to the leg, to which nothing is routed meanwhile. When it ends by itself,
-    /// the session is told.
+    /// Plays a prompt to the leg, to which nothing is routed meanwhile, in place of what played before. When it ends
+    /// by itself, [`crate::session::Session::play_finished`] is told.
     Play {
         /// Who hears it.
         leg: LegId,
+        /// Tells this playing from others of the session.
+        play: u32,
         /// Name of the prompt.
         prompt: String,
         /// In which law.
