@@ -1,4 +1,0 @@
-//! Shared by the tests: reading examples, worlds with fixed nodes.
-
-mod examples;
-mod world;
