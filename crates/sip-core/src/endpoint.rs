@@ -230,10 +230,3 @@ impl Endpoint {
         (clients, clients::Context { now, timers, out })
     }
 }
-
-#[cfg(test)]
-mod simulation;
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod torture;

@@ -1,0 +1,9 @@
+//! Phones against each other and against small servers, on loopback.
+
+mod calls;
+mod hold;
+mod hostile;
+mod media;
+mod pair;
+mod registrar;
+mod registration;
