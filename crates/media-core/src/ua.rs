@@ -99,3 +99,6 @@ fn agreed(body: &Body, source: IpAddr, laws: &[Law], ours: Direction) -> Result<
         receives: receives(ours),
     })
 }
+
+#[cfg(test)]
+mod tests;

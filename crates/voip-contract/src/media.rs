@@ -81,6 +81,10 @@ pub struct MediaRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaOperation {
     /// `from` has offered `sdp`; the reply holds the offer for `to`. Makes the session and both legs as needed.
+    ///
+    /// While the exchange is open, the same offer may be passed on to further legs under the same generation; when all
+    /// its branches are dropped, under a new one too. A leg that joins after `from` was answered is offered only what
+    /// `from` was told, so that `from` need not be asked again.
     Offer {
         /// Who offers.
         from: LegSpec,
@@ -100,7 +104,8 @@ pub enum MediaOperation {
         /// It came in a provisional response: media may flow, the exchange stays open for the final answer.
         provisional: bool,
     },
-    /// The offer of this generation was refused or withdrawn: as if it had not been made.
+    /// The offer of this generation was refused or withdrawn: as if it had not been made. Legs that it made are gone,
+    /// except one that was given an early answer: it keeps its ports. Success when no such offer is open.
     Rollback,
     /// media-node itself is the other side: answers the offer of `leg`. What is heard is said by [`MediaOperation::Play`]
     /// and [`MediaOperation::Echo`]; until then it sends nothing.
@@ -110,7 +115,8 @@ pub enum MediaOperation {
         /// The offer.
         sdp: Vec<u8>,
     },
-    /// Plays a prompt to `leg`, in place of what the other leg sends. [`MediaNotice::PlayFinished`] follows.
+    /// Plays a prompt to `leg`, in place of what it hears otherwise. [`MediaNotice::PlayFinished`] follows, unless an
+    /// answer, the echo or another prompt ends it before.
     Play {
         /// Who hears it.
         leg: LegId,
@@ -124,7 +130,8 @@ pub enum MediaOperation {
         /// Who hears itself.
         leg: LegId,
     },
-    /// Removes `leg` (a branch that lost, or was not answered); the session stays.
+    /// Removes `leg` (a branch that lost, or was not answered); the session stays. Answered with success for a leg
+    /// unknown.
     Drop {
         /// The leg.
         leg: LegId,
@@ -160,7 +167,7 @@ pub struct MediaOutcome {
     pub sdp: Option<Vec<u8>>,
     /// What the body handed in says; none where no body was.
     pub facts: Option<SdpFacts>,
-    /// Final statistics per leg, for `Release` and `Drop`.
+    /// Final statistics of each leg that ended with this request.
     pub statistics: Vec<LegStatistics>,
     /// From this any other media-node rebuilds the session. Opaque; versioned inside.
     pub snapshot: MediaSnapshot,

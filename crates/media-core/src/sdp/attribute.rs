@@ -85,12 +85,30 @@ impl Media {
     /// The codecs in preference order: each format with its `a=rtpmap`, else with what RFC 3551 assigns to it.
     /// Formats without either are left out.
     pub fn codecs(&self) -> Vec<Codec> {
-        let types = self.line.formats.iter().filter_map(|f| f.parse().ok()).filter(|t: &u8| *t < 128);
-        types
-            .filter_map(|t| {
-                self.of_type("rtpmap", t).map_or_else(|| Codec::assigned(t), |map| Codec::parse(t, map))
-            })
-            .collect()
+        // One pass over the lines, each type once: a body may be full of both.
+        let mut maps = [None; 128];
+        for line in
+            self.lines.iter().rev().filter(|line| line.attribute().is_some_and(|(n, _)| n == "rtpmap"))
+        {
+            if let Some((t, map)) = line.of_payload_type()
+                && let Some(place) = maps.get_mut(usize::from(t))
+            {
+                *place = Some(map);
+            }
+        }
+        let mut seen = 0_u128;
+        let first = |t: &u8| {
+            let bit = 1_u128.checked_shl(u32::from(*t)).unwrap_or(0);
+            let first = bit != 0 && seen & bit == 0;
+            seen |= bit;
+            first
+        };
+        let types = self.line.formats.iter().filter_map(|format| format.parse().ok()).filter(first);
+        let codec = |t: u8| match maps.get(usize::from(t)).copied().flatten() {
+            Some(map) => Codec::parse(t, map),
+            None => Codec::assigned(t),
+        };
+        types.filter_map(codec).collect()
     }
 
     fn of_type(&self, name: &str, payload_type: u8) -> Option<&str> {

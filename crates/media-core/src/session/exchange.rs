@@ -197,13 +197,14 @@ impl State {
         let Some(exchange) = self.exchange.take_if(|open| open.generation == generation) else { return };
         self.journal.forget(generation);
         self.legs.retain(|id, leg| {
-            if let Some(talk) = exchange.before.get(id) {
+            let before = exchange.before.get(id);
+            if let Some(talk) = before.filter(|talk| talk.remote.is_some() || leg.talk.remote.is_none()) {
                 leg.talk = talk.clone();
                 return true;
             }
-            leg.talk = Talk::new(leg.talk.source);
-            // A peer that was given an answer goes on sending to the port named there.
-            leg.given.is_some() || kept == Some(*id)
+            // A peer that was given its first answer goes on sending to the port named there.
+            leg.talk.peer = None;
+            before.is_some() || leg.given.is_some() || kept == Some(*id)
         });
     }
 

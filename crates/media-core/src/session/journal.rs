@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use voip_contract::Generation;
 use voip_contract::media::{LegSpec, MediaOperation, MediaOutcome, MediaRequest, SdpFacts};
+use voip_contract::{Generation, LegId};
 
 use crate::offer_answer::fingerprint_of;
 
@@ -18,6 +18,7 @@ pub(super) struct Journal(VecDeque<Entry>);
 struct Entry {
     generation: Generation,
     operation: u64,
+    legs: (LegId, LegId),
     #[serde(with = "as_text")]
     sdp: Vec<u8>,
     facts: SdpFacts,
@@ -26,7 +27,7 @@ struct Entry {
 impl Journal {
     /// The reply to the same request, whatever its ticket; an owner that took over may repeat its predecessor.
     pub(super) fn find(&self, request: &MediaRequest) -> Option<MediaOutcome> {
-        let operation = identity(&request.operation)?;
+        let (operation, _) = identity(&request.operation)?;
         let same = |entry: &&Entry| entry.generation == request.generation && entry.operation == operation;
         let entry = self.0.iter().find(same)?;
         let (sdp, facts) = (Some(entry.sdp.clone()), Some(entry.facts.clone()));
@@ -35,7 +36,7 @@ impl Journal {
 
     /// Remembers a reply that has a body; the others are as good when made again.
     pub(super) fn add(&mut self, request: &MediaRequest, outcome: &MediaOutcome) {
-        let (Some(operation), Some(sdp), Some(facts)) =
+        let (Some((operation, legs)), Some(sdp), Some(facts)) =
             (identity(&request.operation), outcome.sdp.clone(), outcome.facts.clone())
         else {
             return;
@@ -43,26 +44,32 @@ impl Journal {
         if self.0.len() >= KEPT {
             self.0.pop_front();
         }
-        self.0.push_back(Entry { generation: request.generation, operation, sdp, facts });
+        self.0.push_back(Entry { generation: request.generation, operation, legs, sdp, facts });
     }
 
     /// Forgets an exchange that was rolled back: it may be made again.
     pub(super) fn forget(&mut self, generation: Generation) {
         self.0.retain(|entry| entry.generation != generation);
     }
+
+    /// Forgets what was said of a leg that is gone.
+    pub(super) fn forget_leg(&mut self, leg: LegId) {
+        self.0.retain(|entry| entry.legs.0 != leg && entry.legs.1 != leg);
+    }
 }
 
-/// Tells operations with a body from each other.
-fn identity(operation: &MediaOperation) -> Option<u64> {
-    let leg = |spec: &LegSpec| format!("{} {}", spec.leg.0, spec.source);
+/// Tells operations with a body from each other; with the legs that they name.
+fn identity(operation: &MediaOperation) -> Option<(u64, (LegId, LegId))> {
     let (kind, first, second, sdp) = match operation {
-        MediaOperation::Offer { from, to, sdp } => ("offer", leg(from), leg(to), sdp),
-        MediaOperation::Answer { from, to, sdp, provisional: true } => ("early", leg(from), leg(to), sdp),
-        MediaOperation::Answer { from, to, sdp, provisional: false } => ("answer", leg(from), leg(to), sdp),
-        MediaOperation::AnswerLocally { leg: spec, sdp } => ("local", leg(spec), String::new(), sdp),
+        MediaOperation::Offer { from, to, sdp } => ("offer", from, to, sdp),
+        MediaOperation::Answer { from, to, sdp, provisional: true } => ("early", from, to, sdp),
+        MediaOperation::Answer { from, to, sdp, provisional: false } => ("answer", from, to, sdp),
+        MediaOperation::AnswerLocally { leg, sdp } => ("local", leg, leg, sdp),
         _ => return None,
     };
-    Some(fingerprint_of(&[kind.as_bytes(), first.as_bytes(), second.as_bytes(), sdp]))
+    let text = |spec: &LegSpec| format!("{} {}", spec.leg.0, spec.source).into_bytes();
+    let identity = fingerprint_of(&[kind.as_bytes(), &text(first), &text(second), sdp]);
+    Some((identity, (first.leg, second.leg)))
 }
 
 /// A byte per character: a body is text almost always, and JSON has no bytes.

@@ -154,6 +154,7 @@ impl State {
     /// Removes a leg; the others remain as they are, without it.
     pub(super) fn drop_leg(&mut self, leg: LegId) {
         self.legs.remove(&leg);
+        self.journal.forget_leg(leg);
         self.part(leg, None);
         let Some(exchange) = &mut self.exchange else { return };
         exchange.branches.remove(&leg);
