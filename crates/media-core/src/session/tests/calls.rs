@@ -266,3 +266,46 @@ fn peers_inside_are_told_the_inside_address_and_ipv6_peers_an_ipv6_one() {
     assert_eq!(told("2001:db8::9"), "2001:db8::1");
     assert_eq!(Addresses::default().for_peer("192.0.2.1".parse().unwrap()), None);
 }
+
+#[test]
+fn an_invite_without_offer_is_offered_what_the_callee_offers() {
+    let mut call = Call::new();
+    let passed = call.offer(1, CALLEE, CALLER, body(CALLEE, "8 0", "sendrecv"));
+    assert!(passed.contains(&format!("m=audio {} RTP/AVP 8 0\r\n", call.port(CALLER))), "{passed}");
+    call.answer(1, CALLER, CALLEE, body(CALLER, "0", "sendrecv"));
+    assert_eq!((call.heard_by(CALLER), call.heard_by(CALLEE)), (Some(CALLEE), Some(CALLER)));
+    let held = call.offer(2, CALLER, CALLEE, body(CALLER, "0", "sendonly"));
+    assert!(held.contains(" RTP/AVP 0\r\n"), "{held}");
+}
+
+#[test]
+fn an_ipv6_phone_calls_an_ipv4_phone() {
+    let mut call = Call::new();
+    call.addresses.outside.push("2001:db8::1".parse().unwrap());
+    let six = LegSpec { leg: LegId(CALLER), source: "2001:db8::5".parse().unwrap() };
+    let sdp = crate::sdp::samples::IPV6_OFFER.as_bytes().to_vec();
+    let offer = MediaOperation::Offer { from: six.clone(), to: spec(CALLEE), sdp };
+    let passed = text(&call.ask(1, offer).unwrap());
+    assert!(passed.contains("c=IN IP4 198.51.100.1\r\n") && !passed.contains("IP6"), "{passed}");
+    let sdp = body(CALLEE, "0", "sendrecv");
+    let answer = MediaOperation::Answer { from: spec(CALLEE), to: six, sdp, provisional: false };
+    let passed = text(&call.ask(1, answer).unwrap());
+    assert!(passed.contains("c=IN IP6 2001:db8::1\r\n") && !passed.contains("IP4"), "{passed}");
+}
+
+#[test]
+fn what_begins_is_said_after_what_ends() {
+    let mut call = connected();
+    call.done(0, MediaOperation::Play { leg: LegId(CALLER), prompt: "known".into(), repeat: 1 });
+    call.done(0, MediaOperation::Drop { leg: LegId(CALLEE) });
+    call.offer(2, CALLER, 2, body(CALLER, "0 8 101", "sendrecv"));
+    call.answer(2, 2, CALLER, body(2, "0", "sendrecv"));
+    let rank = |effect: &Effect| match effect {
+        Effect::StopPlay { .. } | Effect::Unroute { .. } => 0,
+        Effect::CloseLeg { .. } => 1,
+        Effect::OpenLeg { .. } | Effect::SetRemote { .. } => 2,
+        Effect::Route { .. } | Effect::Echo { .. } | Effect::Play { .. } => 3,
+    };
+    assert_eq!(call.effects.len(), 5, "{:?}", call.effects);
+    assert!(call.effects.is_sorted_by_key(rank), "{:?}", call.effects);
+}
