@@ -1,2 +1,9 @@
 //! Starts media-node.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    media_node::run(&media_node::Args::parse())
+}

@@ -230,3 +230,10 @@ impl Endpoint {
         (clients, clients::Context { now, timers, out })
     }
 }
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod torture;

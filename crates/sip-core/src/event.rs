@@ -20,6 +20,7 @@ pub struct ClientKey(pub u64);
 #[derive(Debug, Clone)]
 pub enum SipCommand {
     /// Starts a client transaction. The endpoint puts its own Via on top, with a branch that names this incarnation.
+    /// An INVITE that got a provisional response rings until it is answered or cancelled: no timer ends it.
     Request {
         /// Its number.
         key: ClientKey,

@@ -267,3 +267,8 @@ impl fmt::Display for Message {
         f.write_str(&String::from_utf8_lossy(&self.bytes))
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,7 @@ impl NameAddr {
         let Parts { display, uri, params } =
             parts(value).ok_or(NameAddrError("unbalanced quotes or brackets"))?;
         let uri = std::str::from_utf8(uri).map_err(|_| NameAddrError("URI is not UTF-8"))?;
-        let uri = Uri::parse(uri.trim()).map_err(|_| NameAddrError("bad URI"))?;
+        let uri = Uri::parse(uri).map_err(|_| NameAddrError("bad URI"))?;
         let params = Params::parse(params).ok_or(NameAddrError("bad parameters"))?;
         Ok(Self { display_name: display_name(display)?, uri, params })
     }
@@ -70,8 +70,12 @@ struct Parts<'a> {
 fn parts(value: &[u8]) -> Option<Parts<'_>> {
     let Some(open) = opening(value)? else {
         // An addr-spec without brackets: what follows `;` belongs to the header field (section 20).
+        // One with `?` or `,` in it must have brackets.
         let (uri, params) = syntax::split_once(value, b';');
-        return Some(Parts { display: b"", uri, params: params.unwrap_or_default() });
+        if uri.contains(&b'?') || uri.contains(&b',') {
+            return None;
+        }
+        return Some(Parts { display: b"", uri: syntax::trim(uri), params: params.unwrap_or_default() });
     };
     let after = value.get(open + 1..)?;
     let close = memchr::memchr(b'>', after)?;
@@ -180,8 +184,17 @@ mod tests {
 
     #[test]
     fn broken_ones_are_refused() {
-        let cases: [&[u8]; 7] =
-            [b"", b"<sip:a@b", b"\"Mr <sip:a@b>", b"<sip:a@b> x", b"\"a\" b\" <sip:a@b>", b"*", b"<\xff>"];
+        let cases: [&[u8]; 9] = [
+            b"",
+            b"<sip:a@b",
+            b"\"Mr <sip:a@b>",
+            b"<sip:a@b> x",
+            b"\"a\" b\" <sip:a@b>",
+            b"*",
+            b"<\xff>",
+            b"sip:a@b?x=1",
+            b"< sip:a@b >",
+        ];
         for value in cases {
             assert!(NameAddr::parse(value).is_err(), "{value:?}");
         }

@@ -39,7 +39,7 @@ impl Via {
 
     /// Parses one element.
     pub fn parse(value: &[u8]) -> Result<Self, ViaError> {
-        let raw = RawVia::parse(value).ok_or(ViaError("expected SIP/2.0/TRANSPORT host"))?;
+        let raw = RawVia::parse(value).ok_or(ViaError("expected SIP/VERSION/TRANSPORT host"))?;
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| ViaError("not UTF-8"));
         let (host, port) = host_port(text(raw.sent_by)?).ok_or(ViaError("bad sent-by"))?;
         let params = Params::parse(raw.params).ok_or(ViaError("bad parameters"))?;
@@ -96,7 +96,8 @@ impl<'a> RawVia<'a> {
         let mut slashes = value.splitn(3, |b| *b == b'/');
         let name = syntax::trim(slashes.next()?);
         let version = syntax::trim(slashes.next()?);
-        if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+        // Another version is the start line's fault, which must be answered (RFC 4475 section 3.1.2.16).
+        if !name.eq_ignore_ascii_case(b"SIP") || !syntax::is_token(version) {
             return None;
         }
         let rest = slashes.next()?.trim_ascii_start();
@@ -148,7 +149,7 @@ mod tests {
         for bad in [
             &b""[..],
             b"SIP/2.0/UDP",
-            b"SIP/7.0/UDP a",
+            b"SIP//UDP a",
             b"HTTP/2.0/UDP a",
             b"SIP/2.0/UDP a:b",
             b"SIP/2.0/UDP ;x",

@@ -34,7 +34,7 @@ pub struct MediaNodeStatus {
 }
 
 /// What one sip-node serves now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// Calls are possible: listeners are open and at least one media-node is ready.

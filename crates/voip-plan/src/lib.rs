@@ -1,1 +1,46 @@
 //! Validate, plan, port leases and addresses: pure functions over what was observed.
+//!
+//! `validate(&Resources, &Observed)` finds every mistake at once; `plan(&ValidCluster, &Observed)` cannot fail and
+//! says the same for the same input. The operator, `voipctl up` and `voipctl plan` all go through these two. This crate
+//! must not know a client, a file, a clock or a source of randomness: `now` and passwords are arguments.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
+)]
+
+mod addresses;
+mod capacity;
+mod digest;
+mod documents;
+mod laptop;
+mod leases;
+mod nodes;
+mod observed;
+mod plan;
+mod ports;
+mod problem;
+mod resources;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use addresses::{Address, AddressSource};
+pub use capacity::Capacity;
+pub use documents::Documents;
+pub use laptop::{LAPTOP_NODES, LAPTOP_SPACE, laptop_world};
+pub use observed::{Environment, Node, Observed};
+pub use plan::{
+    ControlPorts, MediaPod, Network, NetworkMode, NetworkReason, Plan, SignalingAddress, SignalingPod, plan,
+};
+pub use ports::{PortRange, RESERVED_PORTS, ReservedPorts, ports_for_calls};
+pub use problem::{FieldError, Problem, Reason};
+pub use resources::{Resources, SecretValue};
+pub use validate::{ValidCluster, validate};

@@ -47,12 +47,7 @@ pub(super) fn refusal(
     message: Message,
     error: ParseError,
 ) -> Option<(Flow, Message)> {
-    let answerable = message.is_request()
-        && message.method() != Method::Ack
-        && [Header::From, Header::To, Header::CallId, Header::CSeq]
-            .into_iter()
-            .all(|name| message.header(name).is_some());
-    if !answerable {
+    if !message.is_request() || message.method() == Method::Ack {
         return None;
     }
     let (status, phrase) = match error {

@@ -310,8 +310,12 @@ impl MessageBuilder {
         for byte in self.written.iter_mut().skip(from).filter(|b| **b == b'\r' || **b == b'\n') {
             *byte = b' ';
         }
+        // What a reader would trim is not part of the value.
+        let value = self.written.get(from..).unwrap_or_default();
+        let start = from + (value.len() - value.trim_ascii_start().len());
+        let end = start + value.trim_ascii().len();
         let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
-        Piece::Written(Span { start: narrow(from), end: narrow(self.written.len()) })
+        Piece::Written(Span { start: narrow(start), end: narrow(end) })
     }
 }
 
@@ -340,3 +344,6 @@ fn may_create_dialog(status: StatusCode, method: &Method) -> bool {
     let creates = matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify);
     creates && status > StatusCode::TRYING && status < StatusCode::MULTIPLE_CHOICES
 }
+
+#[cfg(test)]
+mod tests;

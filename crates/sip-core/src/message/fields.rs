@@ -167,7 +167,11 @@ impl Message {
         }
         self.from()?;
         self.to()?;
-        self.via().map(|_| ())
+        self.via()?;
+        match self.list(Header::Via).all(|via| RawVia::parse(via).is_some()) {
+            true => Ok(()),
+            false => Err(ParseError::Field(Header::Via)),
+        }
     }
 
     fn validate_request(&self, cseq_method: &[u8]) -> Result<(), ParseError> {
@@ -175,8 +179,14 @@ impl Message {
         if cseq_method != method.as_str().as_bytes() {
             return Err(ParseError::MethodMismatch);
         }
-        self.request_uri()?;
-        if self.headers(Header::MaxForwards).any(|value| syntax::number(value).is_none()) {
+        if self.request_uri()?.headers.is_some() {
+            // Section 19.1.1: not allowed there, and nobody could say what they are to do.
+            return Err(ParseError::RequestUri);
+        }
+        if self.headers(Header::MaxForwards).nth(1).is_some() {
+            return Err(ParseError::Repeated(Header::MaxForwards));
+        }
+        if self.header(Header::MaxForwards).is_some_and(|value| syntax::number(value).is_none()) {
             return Err(ParseError::Field(Header::MaxForwards));
         }
         self.contacts().map(|_| ())

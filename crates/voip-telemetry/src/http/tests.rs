@@ -47,7 +47,7 @@ async fn readiness_names_what_is_missing() {
 #[tokio::test]
 async fn a_loop_that_stands_still_is_a_dead_process() {
     let health = Health::new(&[]);
-    let _turning = health.heartbeat("facts", Duration::from_secs(600));
+    let _turning = health.heartbeat("facts", Duration::from_mins(10));
     let (address, _stop, _server) = start(&health).await;
     assert!(get_text(address, "/healthz").await.ends_with("ok"));
     let heart = health.heartbeat("decisions", Duration::from_millis(20));

@@ -1,0 +1,123 @@
+//! The messages of a call: responses to its INVITEs, the INVITE to a contact. Decides nothing.
+
+use sip_core::message::MessageBuilder;
+use sip_core::{Flow, Header, Message, Method, NameAddr, StatusCode, Uri};
+
+use super::{ActiveCall, CALLER, dial};
+use crate::requests::{ALLOW, RETRY_AFTER, SDP};
+use crate::state::{Binding, Leg};
+use crate::turn::Turn;
+
+/// Hops left when the caller does not say (RFC 3261 section 8.1.1.6).
+const MAX_FORWARDS: u8 = 70;
+/// What a callee is to show about the call: copied as it came.
+const SHOWN_TO_CALLEE: [Header; 2] = [Header::Subject, Header::AlertInfo];
+
+impl Turn<'_> {
+    /// Our Contact for a peer.
+    pub(crate) fn contact(&self, flow: Flow) -> String {
+        let inside = self.core.directory.is_inside(flow.remote.ip());
+        let listener = self.core.config.listeners.get(usize::from(flow.listener.0));
+        match listener.or_else(|| self.core.config.listeners.first()) {
+            Some(advertised) => {
+                let (address, port) = if inside { advertised.inside } else { advertised.outside };
+                format!("<{}>", Uri { user: None, ..Uri::sip("", address.into(), Some(port)) })
+            }
+            None => String::new(),
+        }
+    }
+}
+
+impl ActiveCall {
+    /// A response to the INVITE that opened the call.
+    pub(super) fn caller_response(&self, turn: &Turn, status: StatusCode, body: Option<&[u8]>) -> Message {
+        let flow = self.leg(CALLER).map(|leg| leg.flow);
+        response(turn, &self.caller.request, flow, self.caller_tag(), status, body).build()
+    }
+
+    /// A failure to the INVITE that opened the call.
+    pub(super) fn caller_failure(&self, turn: &Turn, status: StatusCode, reason: &str) -> Message {
+        let builder = response(turn, &self.caller.request, None, self.caller_tag(), status, None);
+        let builder = builder.header(Header::Reason, reason);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return builder.header(Header::RetryAfter, RETRY_AFTER).build();
+        }
+        builder.build()
+    }
+
+    /// The INVITE to a contact, with a dialog of our own.
+    pub(super) fn invite_to(&self, turn: &mut Turn, binding: &Binding, leg: &Leg) -> Option<Message> {
+        let uri = dial::target(binding)?;
+        let mut builder = Message::request(Method::Invite, &uri)
+            .header(Header::MaxForwards, self.hops_left())
+            .header(Header::From, self.shown_caller(&leg.tag))
+            .header(Header::To, format_args!("<{}>", self.dialled_uri()))
+            .header(Header::CallId, turn.core.tokens.token())
+            .header(Header::CSeq, "1 INVITE")
+            .header(Header::Contact, turn.contact(leg.flow))
+            .header(Header::Allow, ALLOW)
+            .header(Header::UserAgent, &turn.core.config.server);
+        for route in &binding.path {
+            builder = builder.header(Header::Route, route);
+        }
+        for name in SHOWN_TO_CALLEE {
+            if let Some(value) = self.caller.request.header(name) {
+                builder = builder.header_bytes(name, value);
+            }
+        }
+        if let Some(body) = &leg.local_sdp {
+            builder = builder.body(SDP, body.clone());
+        }
+        Some(builder.build())
+    }
+
+    fn caller_tag(&self) -> &str {
+        self.leg(CALLER).map_or("", |leg| &leg.tag)
+    }
+
+    fn hops_left(&self) -> u8 {
+        self.caller.request.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1)
+    }
+
+    /// From of the branch: display name and number of the user, at the host that the caller itself used.
+    fn shown_caller(&self, tag: &str) -> NameAddr {
+        let user = &self.caller.user;
+        let number = if user.caller_id.is_empty() { &user.username } else { &user.caller_id };
+        let host = self.caller.request.from().map_or(sip_core::Host::None, |from| from.uri.host);
+        let uri = Uri::sip(number, host, None);
+        NameAddr::new(uri).named(user.display_name.clone()).tagged(tag)
+    }
+
+    /// To of the branch: what was dialled.
+    fn dialled_uri(&self) -> Uri {
+        let host = self.caller.request.to().map_or(sip_core::Host::None, |to| to.uri.host);
+        let host = match host {
+            // A telephone number has no host; ours is that of the caller.
+            sip_core::Host::None => {
+                self.caller.request.from().map_or(sip_core::Host::None, |from| from.uri.host)
+            }
+            host => host,
+        };
+        Uri::sip(&self.value.record.to, host, None)
+    }
+}
+
+/// A response to an INVITE of one of our dialogs. `flow` is given when it makes or refreshes the dialog.
+pub(super) fn response(
+    turn: &Turn,
+    request: &Message,
+    flow: Option<Flow>,
+    tag: &str,
+    status: StatusCode,
+    body: Option<&[u8]>,
+) -> MessageBuilder {
+    let mut builder =
+        Message::response_to(request, status).to_tag(tag).header(Header::Server, &turn.core.config.server);
+    if let Some(flow) = flow {
+        builder = builder.header(Header::Contact, turn.contact(flow)).header(Header::Allow, ALLOW);
+    }
+    match body {
+        Some(body) if !body.is_empty() => builder.body(SDP, body.to_vec()),
+        _ => builder,
+    }
+}

@@ -1,0 +1,282 @@
+//! From a valid cluster and the world to what shall be.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use voip_api::{Lease, PortSpace, RtpPortLease};
+use voip_contract::NodeName;
+use voip_contract::config::Listener;
+
+use crate::addresses::{self, Address, AddressSource};
+use crate::capacity::{self, Capacity};
+use crate::digest;
+use crate::documents::{self, Documents};
+use crate::leases::{self, Granted, Want};
+use crate::nodes::{self, some_of};
+use crate::observed::{Environment, Observed};
+use crate::ports::{PortRange, calls_for_ports};
+use crate::problem::{Problem, Reason};
+use crate::validate::{Pool, ValidCluster};
+
+/// What shall be. The same input gives the same plan; a plan made of its own leases is the same plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// `namespace/name` of the VoipCluster.
+    pub cluster: String,
+    /// How pods are attached to the network.
+    pub network: Network,
+    /// The sip-nodes.
+    pub signaling: Vec<SignalingPod>,
+    /// The media-nodes that have ports, by pool, shard and node.
+    pub media: Vec<MediaPod>,
+    /// What fits.
+    pub capacity: Capacity,
+    /// What keeps calls from working as asked. `voipctl` refuses a plan that has any.
+    pub problems: Vec<Problem>,
+    /// What works, though with less than was asked or not as was meant.
+    pub advice: Vec<Problem>,
+    /// The lease objects to be written before anything else.
+    pub leases: Vec<RtpPortLease>,
+    /// The config documents. They hold secrets and are never printed.
+    #[serde(skip)]
+    pub documents: Documents,
+}
+
+/// How pods are attached to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// The mode.
+    pub mode: NetworkMode,
+    /// Why that one.
+    pub reason: NetworkReason,
+}
+
+/// Network modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum NetworkMode {
+    /// Media pods use the network of their node.
+    HostNetwork,
+}
+
+/// Why a mode was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum NetworkReason {
+    /// Everything runs on this machine.
+    Local,
+    /// Admission lets pods use the host network.
+    HostNetworkAdmitted,
+}
+
+/// TCP ports on which a program is spoken to by others of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ControlPorts {
+    /// gRPC: media-nodes dial the sip-node here.
+    pub grpc: u16,
+    /// HTTP: health, metrics, API.
+    pub http: u16,
+}
+
+/// A sip-node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignalingPod {
+    /// Its name: `sip-0`.
+    pub name: String,
+    /// The node, where the plan chooses it.
+    pub node: Option<String>,
+    /// The address that its sockets are bound to; none: all.
+    pub bind: Option<IpAddr>,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// What callers are told.
+    pub addresses: Vec<SignalingAddress>,
+    /// Control ports; leased where the node's ports are used, else the usual ones.
+    pub control: ControlPorts,
+}
+
+/// Where callers reach a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignalingAddress {
+    /// Name of the listener.
+    pub listener: String,
+    /// The address.
+    pub address: IpAddr,
+    /// Where it comes from.
+    pub source: AddressSource,
+    /// The port.
+    pub port: u16,
+}
+
+/// A media-node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MediaPod {
+    /// Its name, unique in the cluster.
+    pub name: NodeName,
+    /// Id of its lease.
+    pub lease: String,
+    /// The pool.
+    pub pool: String,
+    /// The node.
+    pub node: String,
+    /// Which of the pods of the pool on that node.
+    pub shard: u32,
+    /// RTP and RTCP ports that it may use.
+    pub rtp: PortRange,
+    /// Control ports.
+    pub control: ControlPorts,
+    /// The address that its sockets are bound to; none: all.
+    pub bind: Option<IpAddr>,
+    /// What callers are told; none: it is not ready.
+    pub address: Option<Address>,
+    /// Calls that it carries at once.
+    pub capacity: u32,
+    /// Its node is, and it has an address.
+    pub ready: bool,
+}
+
+/// Control ports of a sip-node that has a network of its own.
+const POD_CONTROL: ControlPorts = ControlPorts { grpc: 8081, http: 8080 };
+
+/// Plans.
+pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {
+    let wanted = nodes::choose(valid, observed);
+    // Control ports of sip-nodes first: without them no media-node is of use.
+    let wants: Vec<Want<'_>> = wanted.signaling.iter().chain(&wanted.media).cloned().collect();
+    let granted = leases::grant(valid, observed, &wants);
+    let media: Vec<MediaPod> =
+        wanted.media.iter().filter_map(|want| media_pod(valid, want, &granted)).collect();
+    let capacity = capacity::of(&media, granted.ports_free);
+    let mut problems = wanted.problems;
+    problems.extend(address_problems(valid, observed, &wanted.media, &media));
+    let signaling = signaling_pods(valid, observed, &wanted.signaling, &granted);
+    problems.extend(granted.problems);
+    let advice = [valid.advice.clone(), wanted.advice, granted.advice].concat();
+    Plan {
+        cluster: valid.id(),
+        network: network(observed),
+        signaling,
+        media,
+        capacity,
+        problems,
+        advice,
+        leases: granted.objects,
+        documents: documents::render(valid),
+    }
+}
+
+fn network(observed: &Observed) -> Network {
+    let reason = match observed.environment {
+        Environment::Laptop => NetworkReason::Local,
+        Environment::HostNetworkAdmitted => NetworkReason::HostNetworkAdmitted,
+    };
+    Network { mode: NetworkMode::HostNetwork, reason }
+}
+
+fn control_ports(lease: &Lease) -> ControlPorts {
+    ControlPorts { grpc: lease.control.start, http: lease.control.last() }
+}
+
+fn signaling_pods(
+    valid: &ValidCluster,
+    observed: &Observed,
+    wants: &[Want<'_>],
+    granted: &Granted,
+) -> Vec<SignalingPod> {
+    let address = |listener: &Listener| {
+        observed.ingress.map(|Address { address, source }| SignalingAddress {
+            listener: listener.name.clone(),
+            address,
+            source,
+            port: listener.port,
+        })
+    };
+    let pod = |node: Option<String>, bind, control| SignalingPod {
+        name: "sip-0".to_owned(),
+        node,
+        bind,
+        listeners: valid.listeners.clone(),
+        addresses: valid.listeners.iter().filter_map(address).collect(),
+        control,
+    };
+    if observed.environment != Environment::Laptop {
+        return vec![pod(None, None, POD_CONTROL)];
+    }
+    let placed = wants.iter().filter_map(|want| Some((want, granted.leases.get(&want.id)?)));
+    placed
+        .map(|(want, lease)| {
+            let bind = addresses::bind_address(want.node);
+            pod(Some(want.node.name.clone()), bind, control_ports(lease))
+        })
+        .collect()
+}
+
+fn media_pod(valid: &ValidCluster, want: &Want<'_>, granted: &Granted) -> Option<MediaPod> {
+    let (pool, lease) = (want.pool?, granted.leases.get(&want.id)?);
+    let rtp = lease.rtp?;
+    let address = addresses::media_address(valid, want.node);
+    Some(MediaPod {
+        name: pod_name(pool, want)?,
+        lease: want.id.clone(),
+        pool: pool.name.clone(),
+        node: want.node.name.clone(),
+        shard: want.shard,
+        rtp: PortRange::new(rtp.start, rtp.last()),
+        control: control_ports(lease),
+        bind: addresses::bind_address(want.node),
+        address,
+        capacity: share(pool, want.shard).min(calls_for_ports(u32::from(rtp.length))),
+        ready: want.node.ready && address.is_some(),
+    })
+}
+
+/// The calls of a node, spread over its pods: the first few take what is left over.
+fn share(pool: &Pool, shard: u32) -> u32 {
+    let pods = pool.pods_per_node.max(1);
+    pool.calls_per_node / pods + u32::from(shard < pool.calls_per_node % pods)
+}
+
+/// `POOL-NODE`, and `.SHARD` after the first. A node name that would make this ambiguous or too long is hashed.
+fn pod_name(pool: &Pool, want: &Want<'_>) -> Option<NodeName> {
+    let node = &want.node.name;
+    let plain = node.len() <= 30 && node.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let node = if plain { node.clone() } else { digest::fingerprint(node.as_bytes()) };
+    let name = format!("{}-{node}", pool.name);
+    NodeName::new(if want.shard == 0 { name } else { format!("{name}.{}", want.shard) }).ok()
+}
+
+fn address_problems(
+    valid: &ValidCluster,
+    observed: &Observed,
+    wants: &[Want<'_>],
+    media: &[MediaPod],
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if observed.ingress.is_none() {
+        problems.push(Problem {
+            document: valid.document(),
+            path: "spec.signaling".to_owned(),
+            reason: Reason::LoadBalancerPending,
+            fact: "nobody has given signaling an address yet".to_owned(),
+            mend: "wait for the load-balancer controller, or install one".to_owned(),
+        });
+    }
+    let mut nowhere: Vec<&str> =
+        media.iter().filter(|pod| pod.address.is_none()).map(|pod| pod.node.as_str()).collect();
+    nowhere.sort_unstable();
+    nowhere.dedup();
+    if !nowhere.is_empty() {
+        problems.push(Problem {
+            document: valid.document(),
+            path: "spec.network.mediaAddresses".to_owned(),
+            reason: Reason::NoAddress,
+            fact: format!("nodes {} have no address that callers reach", some_of(&nowhere, ", ")),
+            mend: "give them an ExternalIP or InternalIP, or name the address of the router before them"
+                .to_owned(),
+        });
+    }
+    let spaces: BTreeMap<&str, PortSpace> =
+        wants.iter().map(|want| (want.node.name.as_str(), want.space.clone())).collect();
+    problems.extend(addresses::shared_address(valid, observed.environment, &spaces));
+    problems
+}

@@ -1,0 +1,147 @@
+//! From what was written to what can be planned: every mistake at once, each with its field.
+//!
+//! The rules of the CRDs are checked here again, because a laptop has no API server, and then those that need more than
+//! one document.
+
+pub(crate) mod cluster;
+mod dialplans;
+mod users;
+
+use std::net::IpAddr;
+
+use voip_contract::config::{DialplanDocument, DigestAlgorithm, Listener, UserDocument};
+
+use crate::observed::Observed;
+use crate::ports::PortRange;
+use crate::problem::{FieldError, Problem};
+use crate::resources::Resources;
+
+/// A cluster whose every field can be used. Only [`validate`] makes one.
+#[derive(Debug, Clone)]
+pub struct ValidCluster {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) domains: Vec<String>,
+    pub(crate) realm: String,
+    pub(crate) algorithms: Vec<DigestAlgorithm>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) media_address: Option<IpAddr>,
+    pub(crate) ports: PortRange,
+    pub(crate) drain_seconds: u32,
+    pub(crate) users: Vec<UserDocument>,
+    pub(crate) dialplans: Vec<DialplanDocument>,
+    pub(crate) advice: Vec<Problem>,
+}
+
+/// Media-nodes of one size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pool {
+    /// Position in the spec, for paths.
+    pub(crate) at: usize,
+    pub(crate) name: String,
+    pub(crate) nodes: NodeCount,
+    pub(crate) calls_per_node: u32,
+    pub(crate) pods_per_node: u32,
+}
+
+/// How many nodes a pool asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeCount {
+    Count(usize),
+    Percent(usize),
+}
+
+impl Pool {
+    /// Calls of the busiest pod on a node; the lease of each is as large as that.
+    pub(crate) fn calls_per_pod(&self) -> u32 {
+        self.calls_per_node.div_ceil(self.pods_per_node.max(1))
+    }
+}
+
+impl ValidCluster {
+    /// `namespace/name`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The digest realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// Kind and name for messages.
+    pub(crate) fn document(&self) -> String {
+        format!("VoipCluster {}", self.id())
+    }
+}
+
+/// Checks everything; on success nothing that follows can fail.
+pub fn validate(resources: &Resources, observed: &Observed) -> Result<ValidCluster, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut valid = cluster::check(&resources.cluster, &mut errors);
+    users::check(resources, &mut valid, &mut errors);
+    dialplans::check(resources, &mut valid, &mut errors);
+    cluster::advise(observed, &mut valid);
+    if errors.is_empty() { Ok(valid) } else { Err(errors) }
+}
+
+/// Collects the mistakes of one document.
+struct Report<'a> {
+    document: String,
+    errors: &'a mut Vec<FieldError>,
+}
+
+impl<'a> Report<'a> {
+    fn new(document: String, errors: &'a mut Vec<FieldError>) -> Self {
+        Self { document, errors }
+    }
+
+    fn error(&mut self, path: impl Into<String>, fact: impl Into<String>, mend: impl Into<String>) {
+        let document = self.document.clone();
+        self.errors.push(FieldError { document, path: path.into(), fact: fact.into(), mend: mend.into() });
+    }
+
+    /// A form: `good` or an error that quotes the value.
+    fn form(&mut self, good: bool, path: &str, value: &str, mend: &str) {
+        if !good {
+            self.error(path, format!("{value:?} cannot be used"), mend);
+        }
+    }
+
+    fn range(&mut self, path: &str, value: u32, low: u32, high: u32) {
+        if !(low..=high).contains(&value) {
+            self.error(path, format!("{value} is out of range"), format!("set it between {low} and {high}"));
+        }
+    }
+
+    fn at_most(&mut self, path: &str, count: usize, most: usize) {
+        if count > most {
+            self.error(
+                path,
+                format!("{count} entries, at most {most} fit"),
+                format!("remove {}", count - most),
+            );
+        }
+    }
+
+    /// Each entry of a set once.
+    fn distinct<'t, T: AsRef<str> + 't>(&mut self, path: &str, values: impl IntoIterator<Item = &'t T>) {
+        let mut seen = std::collections::BTreeSet::new();
+        for (at, value) in values.into_iter().enumerate() {
+            if !seen.insert(value.as_ref()) {
+                self.error(
+                    format!("{path}[{at}]"),
+                    format!("{} is there twice", value.as_ref()),
+                    "remove it",
+                );
+            }
+        }
+    }
+}
+
+/// Kubernetes' own rule for what names no namespace.
+fn namespace(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> &str {
+    metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
+}

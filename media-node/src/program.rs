@@ -1,0 +1,282 @@
+//! The program from its arguments to its end: what is started in which order, and the loop that feeds control.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media_core::session::Addresses;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+use voip_contract::Incarnation;
+use voip_contract::config::MediaDocument;
+use voip_telemetry::shutdown::{self, Signals};
+use voip_telemetry::{Health, Registry};
+
+use crate::args::Args;
+use crate::control::link::{LinkEvent, keep_dialling};
+use crate::control::{Control, Identity, PAIRS_PER_CALL, PORTS_PART, Parts, SIP_NODE_PART};
+use crate::document::{DocumentError, DocumentFile};
+use crate::engine::{Engine, Event};
+use crate::metrics::{self, Figures};
+use crate::ports::BoundPorts;
+use crate::prompts::Prompts;
+use crate::{cpu, files};
+
+/// Announcements, orphans and the document are looked at this often.
+const TICK: Duration = Duration::from_secs(1);
+/// Events from streams that wait for control; a full queue stops reading from sip-nodes.
+const LINK_QUEUE: usize = 1024;
+/// Events from relay threads that wait for control; they keep what finds no room.
+const ENGINE_QUEUE: usize = 4096;
+/// Events taken in one go before others have their turn.
+const BURST: usize = 64;
+
+/// Why media-node cannot start or go on.
+#[derive(Debug, Error)]
+pub enum ProgramError {
+    /// The document at start cannot be used.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The log filter is none.
+    #[error(transparent)]
+    Logs(#[from] voip_telemetry::logs::LogError),
+    /// RTP cannot be bound there.
+    #[error("--bind {address}: {source}")]
+    Bind {
+        /// The address.
+        address: IpAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The health endpoint's port is taken or not ours.
+    #[error("--http {address}: {source}")]
+    Http {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system refused threads, signals or randomness.
+    #[error("{action}: {source}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A metric of ours is malformed.
+    #[error(transparent)]
+    Metrics(#[from] voip_telemetry::metrics::MetricsError),
+    /// A relay thread has ended; its calls are silent, so others must take over.
+    #[error("a relay thread has died")]
+    RelayDied,
+}
+
+impl ProgramError {
+    /// 2 for what the user can mend in arguments or documents, else 1.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Document(_) | Self::Logs(_) | Self::Bind { .. } | Self::Http { .. } => ExitCode::from(2),
+            Self::System { .. } | Self::Metrics(_) | Self::RelayDied => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs media-node until it is told to end. Errors go to stderr, as one line.
+pub fn run(args: &Args) -> ExitCode {
+    match try_run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("media-node: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn try_run(args: &Args) -> Result<(), ProgramError> {
+    voip_telemetry::logs::init(&args.log, args.log_format)?;
+    // Control is one task; a second thread serves health and streams while it works.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(system("start the control threads"))?;
+    let result = runtime.block_on(serve(args));
+    // Look-ups of names cannot be cancelled; they must not hold the end.
+    runtime.shutdown_background();
+    result
+}
+
+fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> ProgramError {
+    move |source| ProgramError::System { action, source }
+}
+
+async fn serve(args: &Args) -> Result<(), ProgramError> {
+    let (file, document) = DocumentFile::load(&args.config)?;
+    let http = TcpListener::bind(args.http).await;
+    let http = http.map_err(|source| ProgramError::Http { address: args.http, source })?;
+    let mut signals = shutdown::signals(args.exit_with_stdin).map_err(system("install signal handlers"))?;
+    let (health, registry) = (Health::new(&[PORTS_PART, SIP_NODE_PART]), Registry::new());
+    let (events, engine_events) = mpsc::channel(ENGINE_QUEUE);
+    let control = start(args, &document, &events, &health, &registry)?;
+    let (links, link_events) = mpsc::channel(LINK_QUEUE);
+    for peer in &args.sip_nodes {
+        tokio::spawn(keep_dialling(peer.clone(), links.clone()));
+    }
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let router = voip_telemetry::http::router(health.clone(), registry);
+    let server = tokio::spawn(voip_telemetry::http::serve(http, router, async {
+        let _ = http_stopped.await;
+    }));
+    let mut running = Running { control, args, file, engine_events, link_events };
+    let result = running.until_told(&mut signals).await;
+    drop(stop_http);
+    let _ = server.await;
+    result
+}
+
+fn start(
+    args: &Args,
+    document: &MediaDocument,
+    events: &mpsc::Sender<Event>,
+    health: &Health,
+    registry: &Registry,
+) -> Result<Control, ProgramError> {
+    let figures = Figures::register(registry)?;
+    let (prompts, errors) = Prompts::load(args.prompts.as_deref());
+    for error in errors {
+        tracing::warn!(%error, "a prompt cannot be played");
+    }
+    let calls_by_files = files::raise_limit().saturating_sub(files::OTHERS) / (PAIRS_PER_CALL as u64 * 2);
+    let ports = BoundPorts::probe(args.bind, args.ports)
+        .map_err(|source| ProgramError::Bind { address: args.bind, source })?;
+    let workers = args.workers.map_or_else(cpu::relay_threads, usize::from);
+    let engine = Engine::start(workers, args.name.as_str(), events, health)
+        .map_err(system("start the relay threads"))?;
+    metrics::register_relays(registry, engine.counters())?;
+    let incarnation = getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()));
+    let identity = Identity {
+        node: args.name.clone(),
+        incarnation: Incarnation(incarnation.map_err(system("choose an incarnation"))?),
+        pool: args.pool.clone(),
+        ports: (args.ports.first, args.ports.last),
+        calls: args.calls,
+        calls_by_files: u32::try_from(calls_by_files).unwrap_or(u32::MAX),
+    };
+    tracing::info!(node = %identity.node, incarnation = %identity.incarnation, workers, "media-node starts");
+    Ok(Control::new(Parts {
+        identity,
+        engine,
+        ports,
+        prompts: Arc::new(prompts),
+        addresses: addresses(args, document),
+        orphan_after: orphan_after(document),
+        health: health.clone(),
+        figures,
+    }))
+}
+
+/// The inside address is that of the sockets, where it is a particular one.
+fn addresses(args: &Args, document: &MediaDocument) -> Addresses {
+    let inside = if args.bind.is_unspecified() { Vec::new() } else { vec![args.bind] };
+    Addresses { outside: vec![args.advertised()], inside, local: document.local_cidrs.clone() }
+}
+
+fn orphan_after(document: &MediaDocument) -> Duration {
+    Duration::from_secs(u64::from(document.orphan_seconds))
+}
+
+/// Waits for ever without a deadline.
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The program while it runs.
+struct Running<'a> {
+    control: Control,
+    args: &'a Args,
+    file: DocumentFile,
+    engine_events: mpsc::Receiver<Event>,
+    link_events: mpsc::Receiver<LinkEvent>,
+}
+
+impl Running<'_> {
+    /// Feeds control until a signal, and then until the calls have ended or the time for that is over. A second
+    /// signal ends at once.
+    async fn until_told(&mut self, signals: &mut Signals) -> Result<(), ProgramError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut deadline: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                cause = signals.next() => {
+                    tracing::info!(?cause, sessions = self.control.sessions(), "told to end");
+                    if deadline.is_some() {
+                        return Ok(());
+                    }
+                    self.control.drain();
+                    deadline = Some(Instant::now() + Duration::from_secs(self.args.drain));
+                }
+                () = reached(deadline) => {
+                    tracing::info!(sessions = self.control.sessions(), "ends");
+                    return Ok(());
+                }
+                Some(event) = self.engine_events.recv() => self.engine_burst(event)?,
+                Some(event) = self.link_events.recv() => self.link_burst(event),
+                _ = tick.tick() => {
+                    self.poll_document();
+                    self.control.on_tick();
+                }
+            }
+            self.control.announce_changes();
+            if deadline.is_some() && self.control.is_idle() {
+                tracing::info!("drained");
+                return Ok(());
+            }
+        }
+    }
+
+    fn engine_burst(&mut self, first: Event) -> Result<(), ProgramError> {
+        let mut next = Some(first);
+        for _ in 0..BURST {
+            let Some(event) = next else { break };
+            if !self.control.on_engine(event) {
+                return Err(ProgramError::RelayDied);
+            }
+            next = self.engine_events.try_recv().ok();
+        }
+        match next.map(|event| self.control.on_engine(event)) {
+            Some(false) => Err(ProgramError::RelayDied),
+            _ => Ok(()),
+        }
+    }
+
+    fn link_burst(&mut self, first: LinkEvent) {
+        self.control.on_link(first);
+        for _ in 0..BURST {
+            let Ok(event) = self.link_events.try_recv() else { return };
+            self.control.on_link(event);
+        }
+    }
+
+    fn poll_document(&mut self) {
+        match self.file.poll() {
+            None => {}
+            Some(Ok(document)) => {
+                tracing::info!(fingerprint = %document.fingerprint, "a new document runs");
+                self.control.set_document(addresses(self.args, &document), orphan_after(&document));
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "the new document is refused; the last good one stays");
+                self.control.document_rejected();
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use voip_telemetry::LogFormat;
+
+/// Registrar and B2BUA of a VoipCluster.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Directory with sip.json and users.json; looked at once a second
+    #[arg(long, value_name = "DIR")]
+    pub config: PathBuf,
+    /// Address of the SIP listeners; their ports are in sip.json
+    #[arg(long, value_name = "IP")]
+    pub bind: IpAddr,
+    /// Address that phones are told [default: that of --bind]
+    #[arg(long, value_name = "IP")]
+    pub advertise: Option<IpAddr>,
+    /// Where media-nodes dial
+    #[arg(long, value_name = "IP:PORT")]
+    pub peers: SocketAddr,
+    /// Where /healthz, /readyz, /metrics and /api/v1/status are served
+    #[arg(long, value_name = "IP:PORT")]
+    pub http: SocketAddr,
+    /// Directory for cdrs.sqlite; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// End as on SIGTERM when standard input ends
+    #[arg(long)]
+    pub exit_with_stdin: bool,
+    /// Log filter: a level, or target=level,...
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// Log format: text or json
+    #[arg(long, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+impl Args {
+    /// The address that phones are told; none when neither option names a usable one.
+    pub fn advertised(&self) -> Option<IpAddr> {
+        Some(self.advertise.unwrap_or(self.bind)).filter(|address| !address.is_unspecified())
+    }
+}

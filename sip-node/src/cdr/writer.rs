@@ -1,0 +1,178 @@
+//! The thread that writes CDRs in batches, and keeps a bounded backlog while the disk fails.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tracing::{error, info};
+use voip_contract::CallId;
+use voip_contract::admin::CallRecord;
+
+use super::{CdrError, schema};
+use crate::clock::wall_ms;
+
+/// Records waiting for the writer.
+const QUEUE: usize = 16_384;
+/// Records that could not be written yet; those of one call count once.
+const BACKLOG: usize = 65_536;
+/// How long records are gathered for one transaction.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often a sign of life is written while calls last, and a failed batch is tried again.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// What became of records.
+#[derive(Debug, Default)]
+pub(crate) struct CdrCounters {
+    /// Written.
+    pub(crate) written: AtomicU64,
+    /// Transactions that failed; their records stay in the backlog.
+    pub(crate) failures: AtomicU64,
+    /// Given up: queue or backlog full.
+    pub(crate) dropped: AtomicU64,
+    /// Waiting in the backlog now.
+    pub(crate) backlog: AtomicU64,
+}
+
+/// Where the decision thread puts records. Never blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct CdrQueue {
+    sender: SyncSender<CallRecord>,
+    counters: Arc<CdrCounters>,
+}
+
+impl CdrQueue {
+    /// Hands over the record of a call as it is now; counted as dropped when the writer is that far behind.
+    pub(crate) fn put(&self, record: CallRecord) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.sender.try_send(record) {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The running writer.
+#[derive(Debug)]
+pub(crate) struct CdrWriter {
+    thread: JoinHandle<()>,
+    done: Receiver<()>,
+    counters: Arc<CdrCounters>,
+}
+
+impl CdrWriter {
+    /// Opens the database, closes the rows that a crash left open as lost, and starts the thread.
+    pub(crate) fn start(path: &Path) -> Result<(Self, CdrQueue), CdrError> {
+        let db = schema::open(path)?;
+        let lost = schema::close_lost(&db)?;
+        if lost > 0 {
+            info!(calls = lost, "calls of a sip-node that died are closed as lost");
+        }
+        let counters = Arc::new(CdrCounters::default());
+        let (sender, records) = sync_channel(QUEUE);
+        let (finished, done) = sync_channel(0);
+        let state =
+            Writing { db, backlog: HashMap::new(), open: 0, failing: false, counters: Arc::clone(&counters) };
+        let thread = std::thread::Builder::new()
+            .name("cdr".to_owned())
+            .spawn(move || {
+                state.run(&records);
+                drop(finished);
+            })
+            .map_err(CdrError::Spawn)?;
+        let queue = CdrQueue { sender, counters: Arc::clone(&counters) };
+        Ok((Self { thread, done, counters }, queue))
+    }
+
+    /// What became of records so far.
+    pub(crate) fn counters(&self) -> Arc<CdrCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Waits at most `limit` until everything is written; every [`CdrQueue`] must have been dropped. False when
+    /// records may be missing.
+    pub(crate) fn finish(self, limit: Duration) -> bool {
+        let disconnected = matches!(self.done.recv_timeout(limit), Err(RecvTimeoutError::Disconnected));
+        disconnected && self.thread.join().is_ok() && self.counters.backlog.load(Ordering::Relaxed) == 0
+    }
+}
+
+struct Writing {
+    db: Connection,
+    /// The last state of each call that is not written yet.
+    backlog: HashMap<CallId, CallRecord>,
+    /// Calls that have a row and last, as far as records said.
+    open: u64,
+    failing: bool,
+    counters: Arc<CdrCounters>,
+}
+
+impl Writing {
+    fn run(mut self, records: &Receiver<CallRecord>) {
+        loop {
+            let connected = self.gather(records);
+            let due = !self.backlog.is_empty() || self.open > 0;
+            if due {
+                self.flush();
+            }
+            if !connected {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a first record, at most [`BEAT`], and then [`GATHER`] for more. False once nobody can send.
+    fn gather(&mut self, records: &Receiver<CallRecord>) -> bool {
+        match records.recv_timeout(BEAT) {
+            Ok(record) => self.keep(record),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        let until = Instant::now() + GATHER;
+        loop {
+            match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(record) => self.keep(record),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn keep(&mut self, record: CallRecord) {
+        if record.ended_at_ms.is_some() {
+            self.open = self.open.saturating_sub(1);
+        } else if record.answered_at_ms.is_none() {
+            self.open += 1;
+        }
+        if self.backlog.len() >= BACKLOG && !self.backlog.contains_key(&record.id) {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.backlog.insert(record.id, record);
+        self.counters.backlog.store(self.backlog.len() as u64, Ordering::Relaxed);
+    }
+
+    fn flush(&mut self) {
+        match schema::write(&mut self.db, self.backlog.values(), wall_ms()) {
+            Ok(()) => {
+                self.counters.written.fetch_add(self.backlog.len() as u64, Ordering::Relaxed);
+                self.backlog.clear();
+                self.counters.backlog.store(0, Ordering::Relaxed);
+                if std::mem::take(&mut self.failing) {
+                    info!("CDRs are written again");
+                }
+            }
+            Err(source) => {
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                if !std::mem::replace(&mut self.failing, true) {
+                    error!(error = %source, waiting = self.backlog.len(), "CDRs cannot be written; calls go on");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

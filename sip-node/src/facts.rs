@@ -1,0 +1,114 @@
+//! Where facts go: CDRs by a queue of their own, metrics and logs by a thread that may be held up by whoever reads
+//! the log. The decision thread only tries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use call_core::Fact;
+use tracing::{info, warn};
+use voip_contract::admin::{CallRecord, EndedBy};
+use voip_telemetry::Redacted;
+
+use crate::cdr::CdrQueue;
+use crate::metrics::FactMetrics;
+
+/// Facts that wait for the log.
+const QUEUE: usize = 8_192;
+
+/// The decision thread's end.
+#[derive(Debug)]
+pub(crate) struct FactSink {
+    cdrs: CdrQueue,
+    facts: SyncSender<Fact>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl FactSink {
+    /// Passes a fact on; never blocks.
+    pub(crate) fn emit(&self, fact: Fact) {
+        match &fact {
+            Fact::CallStarted(record) | Fact::CallAnswered(record) | Fact::CallEnded { record, .. } => {
+                self.cdrs.put(CallRecord::clone(record));
+            }
+            _ => {}
+        }
+        if self.facts.try_send(fact).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub(crate) struct FactLog {
+    done: Receiver<()>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl FactLog {
+    /// Starts it; it ends when the sink is dropped.
+    pub(crate) fn start(cdrs: CdrQueue, metrics: FactMetrics) -> std::io::Result<(Self, FactSink)> {
+        let (sender, facts) = sync_channel(QUEUE);
+        let (finished, done) = sync_channel(0);
+        std::thread::Builder::new().name("facts".to_owned()).spawn(move || {
+            let _finished: SyncSender<()> = finished;
+            follow(&facts, &metrics);
+        })?;
+        let dropped = Arc::new(AtomicU64::new(0));
+        Ok((Self { done, dropped: Arc::clone(&dropped) }, FactSink { cdrs, facts: sender, dropped }))
+    }
+
+    /// Facts that reached neither metrics nor log.
+    pub(crate) fn dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.dropped)
+    }
+
+    /// Waits at most `limit` until everything is logged; the sink must have been dropped.
+    pub(crate) fn finish(self, limit: Duration) {
+        // Closed without a word when the thread has ended; late lines are not worth more waiting.
+        let _ = self.done.recv_timeout(limit);
+    }
+}
+
+fn follow(facts: &Receiver<Fact>, metrics: &FactMetrics) {
+    for fact in facts {
+        metrics.count(&fact);
+        log(&fact);
+    }
+}
+
+/// One line per call, none per message or refresh.
+fn log(fact: &Fact) {
+    match fact {
+        Fact::CallEnded { record, .. } => log_call(record),
+        Fact::MediaNodeReady { node } => info!(%node, "media-node is ready"),
+        Fact::MediaNodeLost { node, calls } => warn!(%node, calls, "media-node is lost"),
+        Fact::MediaRefused { call, reason, detail } => warn!(%call, reason, detail, "media was refused"),
+        Fact::ConfigRejected { detail } => warn!(detail, "documents were refused; the last good ones go on"),
+        Fact::CallStarted(_) | Fact::CallAnswered(_) | Fact::Registered { .. } | Fact::Refused { .. } => {}
+    }
+}
+
+fn log_call(record: &CallRecord) {
+    info!(
+        call = %record.id,
+        from = %Redacted(&record.from),
+        to = %Redacted(&record.to),
+        status = record.sip_status,
+        q850 = record.q850,
+        duration_ms = record.duration_ms,
+        ended_by = record.ended_by.map_or("nobody", ended_by),
+        "call ended"
+    );
+}
+
+fn ended_by(who: EndedBy) -> &'static str {
+    match who {
+        EndedBy::Caller => "caller",
+        EndedBy::Callee => "callee",
+        EndedBy::System => "system",
+        EndedBy::Lost => "lost",
+    }
+}

@@ -1,0 +1,75 @@
+//! How it ends, and what is left after it.
+
+use std::time::{Duration, Instant};
+
+use sip_core::{Header, Method, StatusCode};
+use voip_contract::admin::EndedBy;
+
+use crate::calls::{closed_record, talk};
+use crate::node::Place;
+
+#[test]
+fn sigterm_ends_calls_by_bye_and_records_them() {
+    let place = Place::new();
+    let mut node = place.start();
+    let call = talk(&place, &node);
+    node.signal("TERM");
+    for phone in [&call.caller, &call.callee] {
+        let bye = phone.request(&Method::Bye);
+        assert!(bye.text(Header::Reason).is_some());
+        phone.answer(&bye, StatusCode::OK, false);
+    }
+    assert_eq!(node.wait().code(), Some(0));
+    assert_eq!(closed_record(&place).ended_by, Some(EndedBy::System));
+    let log = node.stderr();
+    assert_eq!(log.matches("call ended").count(), 1, "{log}");
+    assert!(!log.contains("1001") && !log.contains("1002"), "{log}");
+}
+
+#[test]
+fn an_idle_one_ends_at_once_on_sigint_and_on_the_end_of_its_input() {
+    for by_signal in [true, false] {
+        let place = Place::new();
+        let mut node = place.start_with(&["--exit-with-stdin"]);
+        let start = Instant::now();
+        if by_signal {
+            node.signal("INT");
+        } else {
+            drop(node.child.stdin.take());
+        }
+        assert_eq!(node.wait().code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_call_whose_owner_was_killed_is_lost_at_the_next_start() {
+    let place = Place::new();
+    let mut node = place.start();
+    let call = talk(&place, &node);
+    let start = Instant::now();
+    while place.cdrs().first().is_none_or(|record| record.answered_at_ms.is_none()) {
+        assert!(start.elapsed() < crate::node::LONG);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    node.signal("KILL");
+    node.wait();
+    assert_eq!(place.cdrs()[0].ended_at_ms, None);
+    drop(call);
+    let _again = place.start();
+    let record = closed_record(&place);
+    assert_eq!((record.ended_by, record.q850, record.sip_status), (Some(EndedBy::Lost), 41, 200));
+}
+
+#[test]
+fn a_callee_that_does_not_answer_bye_does_not_hold_up_the_end() {
+    let place = Place::new();
+    let mut node = place.start();
+    let call = talk(&place, &node);
+    let start = Instant::now();
+    node.signal("TERM");
+    let bye = call.caller.request(&Method::Bye);
+    call.caller.answer(&bye, StatusCode::OK, false);
+    assert_eq!(node.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
