@@ -54,8 +54,7 @@ pub(crate) struct Granted {
 pub(crate) fn grant(valid: &ValidCluster, observed: &Observed, wants: &[Want<'_>]) -> Granted {
     let mut book = Book::open(valid, observed, valid.ports);
     book.settle(wants);
-    book.grow(wants);
-    book.place(wants);
+    book.fill(wants);
     let missing: Vec<&Want<'_>> = wants.iter().filter(|want| book.lease(want).is_none()).collect();
     let problems = room::problems(valid, observed, wants, &missing, &book);
     let advice = held_by_calls(valid, wants, &book);

@@ -93,6 +93,16 @@ impl Taken {
         self.0.splice(from..to, [(start, end)]);
     }
 
+    /// Marks the ports free.
+    pub(crate) fn remove(&mut self, start: u32, end: u32) {
+        let from = self.0.partition_point(|taken| taken.1 <= start);
+        let to = self.0.partition_point(|taken| taken.0 < end);
+        let touching = self.0.get(from..to).unwrap_or_default();
+        let before = touching.first().filter(|taken| taken.0 < start).map(|taken| (taken.0, start));
+        let after = touching.last().filter(|taken| taken.1 > end).map(|taken| (end, taken.1));
+        self.0.splice(from..to, before.into_iter().chain(after));
+    }
+
     pub(crate) fn insert_range(&mut self, range: PortRange) {
         self.insert(u32::from(range.first), u32::from(range.last) + 1);
     }
@@ -138,5 +148,39 @@ impl Taken {
     /// How many ports of `range` are free.
     pub(crate) fn free(&self, range: PortRange) -> u32 {
         self.gaps(range).map(|(start, end)| end - start).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against an array of booleans.
+        #[test]
+        fn taken_agrees_with_an_array(
+            changes in prop::collection::vec((any::<bool>(), 0..200u32, 0..40u32), 0..30),
+            (first, count, length) in (0..200u16, 1..60u16, 1..20u32),
+        ) {
+            let mut taken = Taken::default();
+            let mut array = [false; 512];
+            for (insert, start, length) in changes {
+                if insert { taken.insert(start, start + length) } else { taken.remove(start, start + length) }
+                array[start as usize..(start + length) as usize].fill(insert);
+            }
+            let range = PortRange::new(first, first + count);
+            let inside: Vec<usize> = (usize::from(range.first)..=usize::from(range.last)).collect();
+            let free = inside.iter().filter(|port| !array[**port]).count();
+            prop_assert_eq!(taken.free(range) as usize, free);
+            let fits = |start: &&usize| {
+                let end = **start + length as usize;
+                start.is_multiple_of(2) && end <= usize::from(range.last) + 1 && array[**start..end].iter().all(|taken| !taken)
+            };
+            prop_assert_eq!(taken.lowest(range, length).map(|start| start as usize), inside.iter().find(fits).copied());
+            prop_assert_eq!(taken.highest(range, length).map(|start| start as usize), inside.iter().rev().find(fits).copied());
+            prop_assert_eq!(taken.is_free(u32::from(first), u32::from(first) + length), array[usize::from(first)..][..length as usize].iter().all(|taken| !taken));
+        }
     }
 }

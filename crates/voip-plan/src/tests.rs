@@ -1,4 +1,7 @@
-//! Shared by the tests: reading examples, worlds with fixed nodes.
+//! Examples as snapshots, one test for each mistake, leases over random histories.
 
 mod examples;
+mod histories;
+mod leases;
+mod mistakes;
 mod world;

@@ -29,6 +29,8 @@ pub(super) struct Page {
     pub(super) leases: BTreeMap<String, Lease>,
     /// Ports that nobody may be given.
     pub(super) taken: Taken,
+    /// Ids of leases without a pod that are not as wanted.
+    movable: BTreeSet<String>,
     /// This cluster has or had a lease here.
     ours: bool,
 }
@@ -59,6 +61,7 @@ impl<'a> Book<'a> {
             },
             leases: BTreeMap::new(),
             taken: reserved.clone(),
+            movable: BTreeSet::new(),
             ours: false,
         })
     }
@@ -87,8 +90,10 @@ impl<'a> Book<'a> {
                 page.ours = true;
                 let ended = observed.ended.contains(id.as_str());
                 match wanted.get(&(space, id.as_str())) {
-                    Some(want) if ended && !is_as_wanted(lease, want, range) => false,
                     Some(want) => {
+                        if ended && !is_as_wanted(lease, want, range) {
+                            page.movable.insert(id.clone());
+                        }
                         renew(lease, want, valid);
                         true
                     }
@@ -100,14 +105,19 @@ impl<'a> Book<'a> {
                 page.taken.insert_span(Some(lease.control));
                 page.taken.insert_span(lease.rtp);
             }
-            for foreign in &page.object.spec.foreign {
-                page.taken.insert_range(PortRange::new(foreign.port, foreign.port));
-            }
+            page.hold_foreign();
         }
     }
 
+    /// Grants what has room. A lease that moves makes room for others, so this goes on until nothing changes: each
+    /// round grants, lengthens or moves a lease, and none is ever taken back.
+    pub(super) fn fill(&mut self, wants: &[Want<'_>]) {
+        while self.grow(wants) | self.place(wants) {}
+    }
+
     /// Lengthens leases that became too short, where the ports behind them are free.
-    pub(super) fn grow(&mut self, wants: &[Want<'_>]) {
+    fn grow(&mut self, wants: &[Want<'_>]) -> bool {
+        let mut changed = false;
         let end_of_range = u32::from(self.range.last) + 1;
         for want in wants {
             let Some(page) = self.pages.get_mut(&want.space) else { continue };
@@ -119,50 +129,50 @@ impl<'a> Book<'a> {
             if then > now && then <= end_of_range && page.taken.is_free(now, then) {
                 page.taken.insert(now, then);
                 *rtp = span(start, want.rtp_ports);
+                changed = true;
+                if page.leases.get(&want.id).is_some_and(|lease| is_as_wanted(lease, want, self.range)) {
+                    page.movable.remove(&want.id);
+                }
             }
         }
+        changed
     }
 
     /// Places the wants that have no lease: control ports from the top, RTP from the bottom, the same on every node.
-    pub(super) fn place(&mut self, wants: &[Want<'_>]) {
+    fn place(&mut self, wants: &[Want<'_>]) -> bool {
         let mut groups: BTreeMap<(Option<usize>, u32), Vec<&Want<'_>>> = BTreeMap::new();
         for want in wants {
             groups.entry((want.pool.map(|pool| pool.at), want.shard)).or_default().push(want);
         }
-        for group in groups.values() {
-            self.place_group(group);
-        }
+        groups.values().fold(false, |changed, group| changed | self.place_group(group))
     }
 
-    fn place_group(&mut self, group: &[&Want<'_>]) {
-        let missing: Vec<&Want<'_>> =
-            group.iter().copied().filter(|want| self.lease(want).is_none()).collect();
-        let Some(ports) = missing.first().map(|want| want.rtp_ports) else { return };
-        let mut control: Vec<(&Want<'_>, PortSpan)> = Vec::with_capacity(missing.len());
-        for want in missing {
-            let range = self.range;
-            let page = self.page(&want.space);
-            page.ours = true;
-            let Some(start) = page.taken.highest(range, CONTROL_PORTS) else { continue };
-            page.taken.insert(start, start + CONTROL_PORTS);
-            control.push((want, span(start, CONTROL_PORTS)));
+    fn place_group(&mut self, group: &[&Want<'_>]) -> bool {
+        let open: Vec<&Want<'_>> = group.iter().copied().filter(|want| self.is_open(want)).collect();
+        let Some(ports) = open.first().map(|want| want.rtp_ports) else { return false };
+        for want in &open {
+            self.page(&want.space).ours = true;
         }
-        let preferred = self.preferred(group, &control, ports);
-        for (want, control) in control {
-            self.place_one(want, control, preferred);
-        }
+        let preferred = self.preferred(group, &open, ports);
+        open.into_iter().fold(false, |changed, want| changed | self.place_one(want, preferred))
     }
 
-    /// Where most siblings are, else the lowest start that is free on all nodes.
-    fn preferred(&self, group: &[&Want<'_>], missing: &[(&Want<'_>, PortSpan)], ports: u32) -> Option<u32> {
+    /// It has no lease yet, or one that may move.
+    fn is_open(&self, want: &Want<'_>) -> bool {
+        let page = self.pages.get(&want.space);
+        page.is_none_or(|page| !page.leases.contains_key(&want.id) || page.movable.contains(&want.id))
+    }
+
+    /// Where most siblings stay, else the lowest start that is free on all nodes.
+    fn preferred(&self, group: &[&Want<'_>], open: &[&Want<'_>], ports: u32) -> Option<u32> {
         let mut starts: BTreeMap<u16, usize> = BTreeMap::new();
-        for rtp in group.iter().filter_map(|want| self.lease(want)?.rtp) {
+        for rtp in group.iter().filter(|want| !self.is_open(want)).filter_map(|want| self.lease(want)?.rtp) {
             *starts.entry(rtp.start).or_default() += 1;
         }
         if let Some((start, _)) = starts.into_iter().rev().max_by_key(|(_, count)| *count) {
             return Some(u32::from(start));
         }
-        let spaces: BTreeSet<&PortSpace> = missing.iter().map(|(want, _)| &want.space).collect();
+        let spaces: BTreeSet<&PortSpace> = open.iter().map(|want| &want.space).collect();
         let mut common = Taken::default();
         for page in spaces.into_iter().filter_map(|space| self.pages.get(space)) {
             common.merge(&page.taken);
@@ -170,36 +180,22 @@ impl<'a> Book<'a> {
         common.lowest(self.range, ports)
     }
 
-    fn place_one(&mut self, want: &Want<'_>, control: PortSpan, preferred: Option<u32>) {
-        let range = self.range;
-        let Some(page) = self.pages.get_mut(&want.space) else { return };
-        if page.leases.len() >= MAX_LEASES {
-            return;
+    /// A lease that may move and finds no better place stays where it is.
+    fn place_one(&mut self, want: &Want<'_>, preferred: Option<u32>) -> bool {
+        let (range, valid) = (self.range, self.valid);
+        let Some(page) = self.pages.get_mut(&want.space) else { return false };
+        page.movable.remove(&want.id);
+        let old = page.leases.remove(&want.id);
+        if let Some(old) = &old {
+            page.release(old, &self.reserved);
         }
-        let mut rtp = None;
-        if want.rtp_ports > 0 {
-            let fits = |start: u32| {
-                let end = start.saturating_add(want.rtp_ports);
-                start >= u32::from(range.first)
-                    && end <= u32::from(range.last) + 1
-                    && page.taken.is_free(start, end)
-            };
-            let preferred = preferred.filter(|start| fits(*start));
-            let Some(start) = preferred.or_else(|| page.taken.lowest(range, want.rtp_ports)) else { return };
-            page.taken.insert(start, start + want.rtp_ports);
-            rtp = Some(span(start, want.rtp_ports));
+        let found = page.find(want, range, preferred, valid);
+        let changed = found.is_some();
+        if let Some(lease) = found.or(old) {
+            page.hold(&lease);
+            page.leases.insert(want.id.clone(), lease);
         }
-        let mut lease = Lease {
-            id: want.id.clone(),
-            cluster_uid: String::new(),
-            node_uid: String::new(),
-            rtp,
-            control,
-            state: LeaseState::Active,
-            release_after: None,
-        };
-        renew(&mut lease, want, self.valid);
-        page.leases.insert(want.id.clone(), lease);
+        changed
     }
 
     /// Free ports of the range in all spaces of `wants`.
@@ -217,6 +213,84 @@ impl<'a> Book<'a> {
             page.object
         })
         .collect()
+    }
+}
+
+impl Page {
+    fn hold(&mut self, lease: &Lease) {
+        self.taken.insert_span(Some(lease.control));
+        self.taken.insert_span(lease.rtp);
+    }
+
+    fn hold_foreign(&mut self) {
+        for foreign in &self.object.spec.foreign {
+            self.taken.insert_range(PortRange::new(foreign.port, foreign.port));
+        }
+    }
+
+    /// Frees the ports of a lease, except those that it held although they are reserved or foreign.
+    fn release(&mut self, lease: &Lease, reserved: &Taken) {
+        for span in [Some(lease.control), lease.rtp].into_iter().flatten() {
+            self.taken.remove(u32::from(span.start), u32::from(span.start) + u32::from(span.length));
+        }
+        self.taken.merge(reserved);
+        self.hold_foreign();
+    }
+
+    /// A place for `want`: control ports from the top, RTP at `preferred` or else from the bottom.
+    fn find(
+        &self,
+        want: &Want<'_>,
+        range: PortRange,
+        preferred: Option<u32>,
+        valid: &ValidCluster,
+    ) -> Option<Lease> {
+        if self.leases.len() >= MAX_LEASES {
+            return None;
+        }
+        let (control, rtp) = self.control_first(want.rtp_ports, range, preferred).or_else(|| {
+            // The two control ports may have spoilt the only gap that is long enough.
+            self.rtp_first(want.rtp_ports, range)
+        })?;
+        let mut lease = Lease {
+            id: want.id.clone(),
+            cluster_uid: String::new(),
+            node_uid: String::new(),
+            rtp,
+            control,
+            state: LeaseState::Active,
+            release_after: None,
+        };
+        renew(&mut lease, want, valid);
+        Some(lease)
+    }
+
+    fn control_first(
+        &self,
+        ports: u32,
+        range: PortRange,
+        preferred: Option<u32>,
+    ) -> Option<(PortSpan, Option<PortSpan>)> {
+        let control = self.taken.highest(range, CONTROL_PORTS)?;
+        let mut taken = self.taken.clone();
+        taken.insert(control, control + CONTROL_PORTS);
+        if ports == 0 {
+            return Some((span(control, CONTROL_PORTS), None));
+        }
+        let free = |start: &u32| {
+            let end = start.saturating_add(ports);
+            *start >= u32::from(range.first) && end <= u32::from(range.last) + 1 && taken.is_free(*start, end)
+        };
+        let start = preferred.filter(free).or_else(|| taken.lowest(range, ports))?;
+        Some((span(control, CONTROL_PORTS), Some(span(start, ports))))
+    }
+
+    fn rtp_first(&self, ports: u32, range: PortRange) -> Option<(PortSpan, Option<PortSpan>)> {
+        let start = self.taken.lowest(range, ports)?;
+        let mut taken = self.taken.clone();
+        taken.insert(start, start + ports);
+        let control = taken.highest(range, CONTROL_PORTS)?;
+        Some((span(control, CONTROL_PORTS), Some(span(start, ports))))
     }
 }
 

@@ -119,8 +119,7 @@ fn mend(valid: &ValidCluster, observed: &Observed, wants: &[Want<'_>], first: &W
 fn fits(valid: &ValidCluster, observed: &Observed, wants: &[Want<'_>], range: PortRange) -> bool {
     let mut book = Book::open(valid, observed, range);
     book.settle(wants);
-    book.grow(wants);
-    book.place(wants);
+    book.fill(wants);
     wants.iter().all(|want| book.lease(want).is_some())
 }
 
