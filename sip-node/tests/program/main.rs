@@ -3,6 +3,7 @@
 //! Every test has a loopback address of its own, so that all can use the same ports at the same time.
 
 mod calls;
+mod documents;
 mod end;
 mod media_node;
 mod node;

@@ -52,8 +52,12 @@ impl Place {
 
     pub(crate) fn write_users(&self, users: &[&str]) {
         let users: Vec<_> = users.iter().map(|user| user_document(user)).collect();
-        let document = json!({"version": 1, "fingerprint": format!("users-{}", users.len()), "users": users});
-        replace(&self.config().join("users.json"), &serde_json::to_string_pretty(&document).unwrap());
+        let fingerprint = format!("users-{}", users.len());
+        self.write_users_document(&json!({"version": 1, "fingerprint": fingerprint, "users": users}));
+    }
+
+    pub(crate) fn write_users_document(&self, document: &Value) {
+        replace(&self.config().join("users.json"), &serde_json::to_string_pretty(document).unwrap());
     }
 
     pub(crate) fn sip(&self) -> SocketAddr {
