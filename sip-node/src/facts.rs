@@ -13,6 +13,7 @@ use voip_telemetry::Redacted;
 
 use crate::cdr::CdrQueue;
 use crate::metrics::FactMetrics;
+use crate::threads::Threads;
 
 /// Facts that wait for the log.
 const QUEUE: usize = 8_192;
@@ -49,10 +50,14 @@ pub(crate) struct FactLog {
 
 impl FactLog {
     /// Starts it; it ends when the sink is dropped.
-    pub(crate) fn start(cdrs: CdrQueue, metrics: FactMetrics) -> std::io::Result<(Self, FactSink)> {
+    pub(crate) fn start(
+        threads: &Threads,
+        cdrs: CdrQueue,
+        metrics: FactMetrics,
+    ) -> std::io::Result<(Self, FactSink)> {
         let (sender, facts) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(0);
-        std::thread::Builder::new().name("facts".to_owned()).spawn(move || {
+        threads.spawn("facts", move || {
             let _finished: SyncSender<()> = finished;
             follow(&facts, &metrics);
         })?;

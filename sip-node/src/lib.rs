@@ -14,6 +14,7 @@ mod media;
 mod metrics;
 mod run;
 mod store;
+mod threads;
 mod transport;
 
 pub use args::Args;

@@ -5,7 +5,7 @@ mod open;
 
 use std::process::ExitCode;
 
-use voip_telemetry::logs;
+use voip_telemetry::{logs, shutdown};
 
 use crate::args::Args;
 use crate::cdr::CdrError;
@@ -37,7 +37,7 @@ enum RunError {
     Metrics(#[from] voip_telemetry::metrics::MetricsError),
     #[error("cannot start {what}: {source}")]
     Start { what: &'static str, source: std::io::Error },
-    #[error("{0} ended unexpectedly")]
+    #[error("{0}: ended unexpectedly")]
     Died(&'static str),
 }
 
@@ -68,7 +68,11 @@ fn try_run(args: &Args) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(|source| RunError::Start { what: "the runtime", source })?;
-    let result = runtime.block_on(async { end::serve(open::open(args)?, args).await });
+    let result = runtime.block_on(async {
+        let signals = shutdown::signals(args.exit_with_stdin)
+            .map_err(|source| RunError::Start { what: "the signal handlers", source })?;
+        end::serve(open::open(args)?, signals, args).await
+    });
     // A task that hangs on a slow client must not hold up the end.
     runtime.shutdown_background();
     result

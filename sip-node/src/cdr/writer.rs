@@ -15,6 +15,7 @@ use voip_contract::admin::CallRecord;
 
 use super::{CdrError, schema};
 use crate::clock::wall_ms;
+use crate::threads::Threads;
 
 /// Records waiting for the writer.
 const QUEUE: usize = 16_384;
@@ -64,7 +65,7 @@ pub(crate) struct CdrWriter {
 
 impl CdrWriter {
     /// Opens the database, closes the rows that a crash left open as lost, and starts the thread.
-    pub(crate) fn start(path: &Path) -> Result<(Self, CdrQueue), CdrError> {
+    pub(crate) fn start(threads: &Threads, path: &Path) -> Result<(Self, CdrQueue), CdrError> {
         let db = schema::open(path)?;
         let lost = schema::close_lost(&db)?;
         if lost > 0 {
@@ -75,13 +76,11 @@ impl CdrWriter {
         let (finished, done) = sync_channel(0);
         let state =
             Writing { db, backlog: HashMap::new(), open: 0, failing: false, counters: Arc::clone(&counters) };
-        let thread = std::thread::Builder::new()
-            .name("cdr".to_owned())
-            .spawn(move || {
-                state.run(&records);
-                drop(finished);
-            })
-            .map_err(CdrError::Spawn)?;
+        let body = move || {
+            state.run(&records);
+            drop(finished);
+        };
+        let thread = threads.spawn("cdr", body).map_err(CdrError::Spawn)?;
         let queue = CdrQueue { sender, counters: Arc::clone(&counters) };
         Ok((Self { thread, done, counters }, queue))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use call_core::event::AdminOrder;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use voip_telemetry::shutdown::{self, Cause, Signals};
+use voip_telemetry::shutdown::{Cause, Signals};
 
 use super::RunError;
 use super::open::Opened;
@@ -22,9 +22,7 @@ const CDRS: Duration = Duration::from_secs(1);
 const LOG: Duration = Duration::from_millis(200);
 
 /// Serves until a signal or until something dies, then ends calls and writes CDRs.
-pub(super) async fn serve(opened: Opened, args: &Args) -> Result<(), RunError> {
-    let mut signals = shutdown::signals(args.exit_with_stdin)
-        .map_err(|source| RunError::Start { what: "the signal handlers", source })?;
+pub(super) async fn serve(opened: Opened, mut signals: Signals, args: &Args) -> Result<(), RunError> {
     let Opened { incarnation, health, router, http, peers, watch, control, media, mut snapshot, .. } = opened;
     let mut http = tokio::spawn(voip_telemetry::http::serve(http, router, std::future::pending()));
     let mut media = tokio::spawn(media::serve(peers, incarnation, media));
@@ -32,7 +30,7 @@ pub(super) async fn serve(opened: Opened, args: &Args) -> Result<(), RunError> {
     let mut watch = tokio::spawn(watch.run(async move |new| {
         documents.put(Control::Config(new)).await;
     }));
-    let mut decider_ended = opened.decider_ended;
+    let mut ended = opened.ended;
     // The first snapshot is there: the listeners are open and are looked at.
     let looked = snapshot.wait_for(|snapshot| snapshot.switch.is_some()).await.is_ok();
     if looked {
@@ -44,7 +42,7 @@ pub(super) async fn serve(opened: Opened, args: &Args) -> Result<(), RunError> {
             info!(?cause, "ending");
             None
         }
-        _ = &mut decider_ended => Some("the decision thread"),
+        Some(thread) = ended.recv() => Some(thread),
         _ = &mut http => Some("the HTTP server"),
         _ = &mut media => Some("the server for media-nodes"),
         _ = &mut watch => Some("the watch on the config directory"),

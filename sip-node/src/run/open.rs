@@ -1,7 +1,8 @@
 //! Opens everything that may be refused before anything runs: documents, state, ports, then the threads.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use call_core::config::{AdvertisedListener, Limits, SwitchConfig};
 use call_core::event::Documents;
 use sip_core::{Endpoint, EndpointConfig, Host, ListenerId, SentBy};
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use voip_contract::Incarnation;
 use voip_telemetry::{Health, Registry};
 
@@ -25,6 +26,7 @@ use crate::decide::{Board, Control, Decider, Parts, Post, Posts, Snapshot, inbox
 use crate::facts::FactLog;
 use crate::media::MediaInput;
 use crate::metrics::{self, FactMetrics, Totals};
+use crate::threads::Threads;
 use crate::transport::{BindError, UdpListener};
 use crate::{http, store};
 
@@ -49,8 +51,8 @@ pub(super) struct Opened {
     pub(super) cdrs: CdrWriter,
     pub(super) log: FactLog,
     pub(super) decider: JoinHandle<()>,
-    /// Closed when the decision thread has ended.
-    pub(super) decider_ended: oneshot::Receiver<()>,
+    /// Names of threads that have ended.
+    pub(super) ended: mpsc::UnboundedReceiver<&'static str>,
     /// Unlocked when dropped.
     pub(super) _lock: File,
 }
@@ -70,14 +72,15 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
         &loaded.documents,
     )?;
 
-    let (cdrs, cdr_queue) = CdrWriter::start(&args.state.join(CDR_DATABASE))?;
+    let (threads, ended) = Threads::new();
+    let (cdrs, cdr_queue) = CdrWriter::start(&threads, &args.state.join(CDR_DATABASE))?;
     let registry = Registry::new();
     let start = |what| move |source| RunError::Start { what, source };
-    let (log, facts) =
-        FactLog::start(cdr_queue, FactMetrics::new(&registry)?).map_err(start("the thread for facts"))?;
+    let (log, facts) = FactLog::start(&threads, cdr_queue, FactMetrics::new(&registry)?)
+        .map_err(start("the thread for facts"))?;
     let (posts, inbox) = inbox().map_err(start("the queues"))?;
     let Posts { media, store: replies, control } = posts;
-    let store = store::start(replies).map_err(start("the store"))?;
+    let store = store::start(&threads, replies).map_err(start("the store"))?;
     let (board, snapshot) = Board::new();
     let watch = Watch::new(args.config.clone(), &loaded);
     let totals = Totals {
@@ -94,14 +97,8 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     let clock = Clock::start();
     let parts =
         Parts { clock, listeners, endpoint, switch, inbox, store, facts, board, documents, heartbeat };
-    let (ended, decider_ended) = oneshot::channel();
-    let decider = std::thread::Builder::new()
-        .name("decisions".to_owned())
-        .spawn(move || {
-            let _ended: oneshot::Sender<()> = ended;
-            Decider::new(parts).run();
-        })
-        .map_err(start("the decision thread"))?;
+    let decider =
+        threads.spawn("decisions", || Decider::new(parts).run()).map_err(start("the decision thread"))?;
     let sources = http::Sources { snapshot: snapshot.clone(), config: watch.state() };
     let router = http::router(health.clone(), registry, sources);
     Ok(Opened {
@@ -117,7 +114,7 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
         cdrs,
         log,
         decider,
-        decider_ended,
+        ended,
         _lock: lock,
     })
 }
@@ -125,7 +122,8 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
 /// Makes the state directory and takes it for this process: two writers would close each other's calls as lost.
 fn lock(directory: &Path) -> Result<File, RunError> {
     let failed = |source| RunError::State { path: directory.to_owned(), source };
-    std::fs::create_dir_all(directory).map_err(failed)?;
+    // CDRs say who called whom: nobody else's business.
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     let file = File::options()
         .create(true)
         .truncate(false)

@@ -12,6 +12,7 @@ use voip_contract::CallId;
 use super::StoreQueue;
 use crate::clock::wall_ms;
 use crate::decide::Post;
+use crate::threads::Threads;
 
 /// Requests waiting for the store.
 const QUEUE: usize = 16_384;
@@ -23,9 +24,9 @@ const MAX_CALLS: usize = 40_000;
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// Starts the store; replies go to `replies`. It ends when the queue is dropped.
-pub(crate) fn start(replies: Post<(Ticket, StoreReply)>) -> std::io::Result<StoreQueue> {
+pub(crate) fn start(threads: &Threads, replies: Post<(Ticket, StoreReply)>) -> std::io::Result<StoreQueue> {
     let (sender, requests) = sync_channel(QUEUE);
-    std::thread::Builder::new().name("store".to_owned()).spawn(move || serve(&requests, &replies))?;
+    threads.spawn("store", move || serve(&requests, &replies))?;
     Ok(StoreQueue(sender))
 }
 

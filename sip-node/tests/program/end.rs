@@ -73,3 +73,16 @@ fn a_callee_that_does_not_answer_bye_does_not_hold_up_the_end() {
     assert_eq!(node.wait().code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_second_signal_waits_for_nobody() {
+    let place = Place::new();
+    let mut node = place.start();
+    let call = talk(&place, &node);
+    let start = Instant::now();
+    node.signal("TERM");
+    call.caller.request(&Method::Bye);
+    node.signal("TERM");
+    assert!(node.wait().code().is_some());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}

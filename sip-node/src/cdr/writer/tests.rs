@@ -55,6 +55,10 @@ fn ended(id: u128) -> CallRecord {
     }
 }
 
+fn start(place: &Place) -> Result<(CdrWriter, CdrQueue), CdrError> {
+    CdrWriter::start(&Threads::new().0, &place.file())
+}
+
 fn finish(writer: CdrWriter, queue: CdrQueue) {
     drop(queue);
     assert!(writer.finish(Duration::from_secs(20)));
@@ -63,12 +67,12 @@ fn finish(writer: CdrWriter, queue: CdrQueue) {
 #[test]
 fn a_call_has_one_row_that_is_closed_once() {
     let place = Place::new("one-row");
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     for record in [started(1), answered(1), ended(1), started(2), CallRecord { q850: 31, ..ended(1) }] {
         queue.put(record);
     }
     finish(writer, queue);
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     queue.put(CallRecord { q850: 99, ..ended(1) });
     finish(writer, queue);
     let records = read(&place.file(), 10).unwrap();
@@ -79,13 +83,13 @@ fn a_call_has_one_row_that_is_closed_once() {
 #[test]
 fn rows_left_open_are_lost_calls_at_the_next_start() {
     let place = Place::new("lost");
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     for record in [started(1), answered(2), ended(3)] {
         queue.put(record);
     }
     finish(writer, queue);
     let before = wall_ms();
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     finish(writer, queue);
     let records = read(&place.file(), 10).unwrap();
     let [unanswered, talking, closed] = records.as_slice() else { panic!("{records:?}") };
@@ -100,7 +104,7 @@ fn rows_left_open_are_lost_calls_at_the_next_start() {
 #[test]
 fn records_are_read_while_the_writer_runs_and_newest_last() {
     let place = Place::new("reader");
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     for id in 1..=5 {
         queue.put(ended(id));
     }
@@ -117,7 +121,7 @@ fn records_are_read_while_the_writer_runs_and_newest_last() {
 #[test]
 fn a_disk_that_fails_is_counted_and_its_records_are_written_once_it_works() {
     let place = Place::new("disk");
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     let blocker = Connection::open(place.file()).unwrap();
     blocker.execute_batch("BEGIN EXCLUSIVE").unwrap();
     queue.put(ended(1));
@@ -139,13 +143,13 @@ fn a_newer_database_is_refused_and_a_missing_one_is_not_made_by_reading() {
     assert!(matches!(read(&place.file(), 1), Err(CdrError::Missing { .. })));
     assert!(!place.file().exists());
     Connection::open(place.file()).unwrap().pragma_update(None, "user_version", 9).unwrap();
-    assert!(matches!(CdrWriter::start(&place.file()), Err(CdrError::Newer { found: 9, known: 1, .. })));
+    assert!(matches!(start(&place), Err(CdrError::Newer { found: 9, known: 1, .. })));
 }
 
 #[test]
 fn every_ending_survives_the_database() {
     let place = Place::new("endings");
-    let (writer, queue) = CdrWriter::start(&place.file()).unwrap();
+    let (writer, queue) = start(&place).unwrap();
     let endings = [EndedBy::Caller, EndedBy::Callee, EndedBy::System, EndedBy::Lost];
     for (id, ending) in (1..).zip(endings) {
         queue.put(CallRecord { ended_by: Some(ending), ..ended(id) });

@@ -74,7 +74,8 @@ fn what_expires_unread_is_swept() {
 #[test]
 fn replies_come_from_another_thread_with_their_ticket() {
     let (posts, mut inbox) = crate::decide::inbox().unwrap();
-    let queue = start(posts.store).unwrap();
+    let (threads, _ended) = Threads::new();
+    let queue = start(&threads, posts.store).unwrap();
     assert!(queue.put(Ticket(42), StoreRequest::LoadBindings { aor: aor("1001"), now_ms: 0 }));
     let (ticket, reply) = inbox.store_blocking().unwrap();
     assert_eq!(ticket, Ticket(42));
