@@ -1,1 +1,16 @@
-//! The end-to-end test harness around the real programs.
+//! Drives the real programs as a user does: `voipctl up` in a directory of its own, on ports of its own.
+//!
+//! Knows the command line and what it prints, nothing of the insides. Everything a test starts ends with it, by
+//! process id.
+
+// A panic is how the harness fails a test.
+#![allow(clippy::missing_panics_doc)]
+
+pub mod cluster;
+pub mod ports;
+pub mod process;
+pub mod rtp;
+pub mod sipp;
+pub mod wait;
+
+pub use cluster::{Cluster, Up};
