@@ -56,7 +56,7 @@ pub enum DialogError {
     /// Call-ID or tags are of another dialog: answer 481 (section 12.2.2).
     #[error("not in this dialog")]
     OtherDialog,
-    /// The CSeq is lower than one before: answer 500 (section 12.2.2).
+    /// The `CSeq` is lower than one before: answer 500 (section 12.2.2).
     #[error("CSeq out of order")]
     OutOfOrder,
 }
@@ -77,9 +77,9 @@ pub struct Dialog {
     pub remote_target: Uri,
     /// Proxies on the way, nearest first.
     pub route_set: Vec<NameAddr>,
-    /// CSeq of our last request; 0 before the first.
+    /// `CSeq` of our last request; 0 before the first.
     pub local_cseq: u32,
-    /// CSeq of the peer's last request.
+    /// `CSeq` of the peer's last request.
     pub remote_cseq: Option<u32>,
     /// Whether a 2xx was sent or received; early until then.
     pub confirmed: bool,
@@ -165,7 +165,7 @@ impl Dialog {
         Ok(())
     }
 
-    /// Checks a request of the peer and takes note of its CSeq (section 12.2.2). ACK and CANCEL repeat a number.
+    /// Checks a request of the peer and takes note of its `CSeq` (section 12.2.2). ACK and CANCEL repeat a number.
     pub fn accept(&mut self, request: &Message) -> Result<(), DialogError> {
         if DialogId::of_request(request).as_ref() != Some(&self.id) {
             return Err(DialogError::OtherDialog);
@@ -203,7 +203,7 @@ impl Dialog {
         self.with_cseq(CSeq { number: self.local_cseq, method })
     }
 
-    /// Starts the ACK for a 2xx to the INVITE with this CSeq (section 13.2.2.4).
+    /// Starts the ACK for a 2xx to the INVITE with this `CSeq` (section 13.2.2.4).
     pub fn ack(&self, invite_cseq: u32) -> MessageBuilder {
         self.with_cseq(CSeq { number: invite_cseq, method: Method::Ack })
     }

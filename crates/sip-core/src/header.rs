@@ -1,6 +1,7 @@
 //! Header field names: an open set with compact forms (RFC 3261 section 7.3.3 and later registrations).
 
 use std::fmt;
+use std::sync::LazyLock;
 
 macro_rules! headers {
     ($($name:ident $text:literal $lower:literal $($compact:literal)?;)*) => {
@@ -22,17 +23,10 @@ macro_rules! headers {
                 }
             }
 
-            /// The known field with this name in lower case.
-            fn of_lower_case(name: &[u8]) -> Option<Self> {
-                match name {
-                    $($lower $(| $compact)? => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
         }
 
-        #[cfg(test)]
-        const KNOWN: &[(Header, &[u8])] = &[$((Header::$name, $lower)),*];
+        /// Every name and compact form, in lower case.
+        const KNOWN: &[(Header, &[u8])] = &[$((Header::$name, $lower), $((Header::$name, $compact),)?)*];
     };
 }
 
@@ -96,18 +90,37 @@ headers! {
     Identity "Identity" b"identity" b"y";
 }
 
-/// No registered name is longer than this; a longer one is looked up nowhere.
-const LONGEST: usize = 24;
+/// Slots of the table that names are looked up in: several times as many as names, so that few share one.
+const SLOTS: usize = 512;
+
+/// [`KNOWN`] by [`slot`]: its index plus one, 0 where there is nothing. Names that share a slot follow each other.
+static TABLE: LazyLock<[u8; SLOTS]> = LazyLock::new(|| {
+    let mut table = [0; SLOTS];
+    for (number, (_, name)) in (1..).zip(KNOWN) {
+        let free = (slot(name)..SLOTS).chain(0..SLOTS).find(|at| table.get(*at) == Some(&0));
+        if let Some(entry) = free.and_then(|at| table.get_mut(at)) {
+            *entry = number;
+        }
+    }
+    table
+});
+
+/// Where a name's search begins: from its length and three of its letters, in either case.
+fn slot(name: &[u8]) -> usize {
+    let letter = |at: usize| usize::from(name.get(at).copied().unwrap_or(0) | 0x20);
+    let last = name.len().saturating_sub(1);
+    (name.len() * 37 + letter(0) * 5 + letter(last / 2) * 19 + letter(last) * 61) % SLOTS
+}
 
 impl Header {
     /// The known field that `name` means, in any case and in compact form.
     pub fn known(name: &[u8]) -> Option<Self> {
-        let mut lower = [0_u8; LONGEST];
-        let lower = lower.get_mut(..name.len())?;
-        for (to, from) in lower.iter_mut().zip(name) {
-            *to = from.to_ascii_lowercase();
-        }
-        Self::of_lower_case(lower)
+        let table = &*TABLE;
+        let start = slot(name);
+        let entries =
+            table.iter().skip(start).chain(table).map_while(|entry| usize::from(*entry).checked_sub(1));
+        let mut candidates = entries.filter_map(|number| KNOWN.get(number));
+        candidates.find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(header, _)| *header)
     }
 
     /// The same field, under its own variant when it was named by text.
@@ -131,12 +144,20 @@ mod tests {
 
     #[test]
     fn every_name_is_found_in_any_case() {
-        for (header, lower) in KNOWN {
-            assert_eq!(lower.to_vec(), header.as_str().to_ascii_lowercase().as_bytes());
-            assert!(lower.len() <= LONGEST, "{header}");
-            assert_eq!(Header::known(lower), Some(*header));
-            assert_eq!(Header::known(header.as_str().to_ascii_uppercase().as_bytes()), Some(*header));
+        for (header, name) in KNOWN {
+            assert!(name.len() == 1 || name.eq_ignore_ascii_case(header.as_str().as_bytes()), "{header}");
+            assert!(!name.iter().any(u8::is_ascii_uppercase), "{header}");
+            assert_eq!(Header::known(name), Some(*header));
+            assert_eq!(Header::known(&name.to_ascii_uppercase()), Some(*header));
         }
+    }
+
+    #[test]
+    fn names_are_found_at_once() {
+        let direct = KNOWN.iter().filter(|(_, name)| {
+            TABLE[slot(name)].checked_sub(1).is_some_and(|number| KNOWN[usize::from(number)].1 == *name)
+        });
+        assert!(direct.count() * 10 > KNOWN.len() * 8, "most of them");
     }
 
     #[test]

@@ -115,12 +115,14 @@ impl Message {
         index::datagram(bytes)
     }
 
-    /// Starts a request. Call-ID, CSeq, From, To and Max-Forwards are the caller's to add.
+    /// Starts a request. Call-ID, `CSeq`, From, To and Max-Forwards are the caller's to add.
+    // By value: callers name the method on the spot.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn request(method: Method, uri: &impl fmt::Display) -> MessageBuilder {
         MessageBuilder::request(&method, uri)
     }
 
-    /// Starts a response: Via, From, To, Call-ID and CSeq are copied, and Record-Route when the response may create a
+    /// Starts a response: Via, From, To, Call-ID and `CSeq` are copied, and Record-Route when the response may create a
     /// dialog (sections 8.2.6.2 and 12.1.1).
     pub fn response_to(request: &Self, status: StatusCode) -> MessageBuilder {
         MessageBuilder::response_to(request, status)

@@ -68,7 +68,7 @@ struct Parts<'a> {
 }
 
 fn parts(value: &[u8]) -> Option<Parts<'_>> {
-    let Some(open) = opening(value)? else {
+    let Some(open) = opening(value).ok()? else {
         // An addr-spec without brackets: what follows `;` belongs to the header field (section 20).
         // One with `?` or `,` in it must have brackets.
         let (uri, params) = syntax::split_once(value, b';');
@@ -84,21 +84,26 @@ fn parts(value: &[u8]) -> Option<Parts<'_>> {
     Some(Parts { display: value.get(..open)?, uri: after.get(..close)?, params })
 }
 
-/// Where `<` opens, outside quotes: `Some(None)` without one, `None` when a quote is not closed.
-fn opening(value: &[u8]) -> Option<Option<usize>> {
+struct Unbalanced;
+
+/// Where `<` opens, outside a quoted display name.
+fn opening(value: &[u8]) -> Result<Option<usize>, Unbalanced> {
     if value.first() != Some(&b'"') {
-        return Some(memchr::memchr(b'<', value));
+        return Ok(memchr::memchr(b'<', value));
     }
     let mut escaped = false;
     for (at, byte) in value.iter().enumerate().skip(1) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
-            b'"' => return memchr::memchr(b'<', value.get(at..)?).map(|found| Some(found + at)),
+            b'"' => {
+                let rest = value.get(at..).unwrap_or_default();
+                return Ok(memchr::memchr(b'<', rest).map(|found| found + at));
+            }
             _ => {}
         }
     }
-    None
+    Err(Unbalanced)
 }
 
 fn display_name(raw: &[u8]) -> Result<String, NameAddrError> {

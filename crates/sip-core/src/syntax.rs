@@ -1,8 +1,9 @@
 //! The lexical pieces that header fields share (RFC 3261 section 25.1). Knows no field.
 
 /// Whether `byte` may stand in a `token`.
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+fn is_token_byte(byte: u8) -> bool {
+    let other = matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+    byte.is_ascii_alphanumeric() || other
 }
 
 /// Whether `bytes` is a `token`.

@@ -36,8 +36,8 @@ impl TokenSource {
     /// The tag that belongs to `of`: the same whenever it is asked for, as an element without state needs it
     /// (section 8.2.7).
     pub fn tag_for(&self, of: &[u8]) -> String {
-        let [a, b, c, d, e, f, g, h, ..] = mac::hmac(&self.seed, &[b"tag", of]);
-        compose(self.incarnation, [a, b, c, d, e, f, g, h])
+        let block = mac::hmac(&self.seed, &[b"tag", of]);
+        compose(self.incarnation, block.first_chunk().copied().unwrap_or_default())
     }
 
     fn random(&mut self) -> [u8; 8] {

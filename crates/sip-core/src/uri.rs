@@ -1,6 +1,6 @@
 //! URIs (RFC 3261 section 19.1, RFC 3966 for `tel`); schemes that are not ours are kept as they came.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -292,7 +292,8 @@ pub(crate) fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to memory does not fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

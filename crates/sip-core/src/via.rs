@@ -56,15 +56,20 @@ impl Via {
         self.params.get("received").and_then(Host::parse)?.ip()
     }
 
-    /// The `rport` parameter: `None` absent, `Some(None)` asked for, `Some(Some(port))` filled in.
-    pub fn rport(&self) -> Option<Option<u16>> {
-        self.params.get("rport").map(|port| port.parse().ok())
+    /// The `rport` parameter, once the next hop has filled it in.
+    pub fn rport(&self) -> Option<u16> {
+        self.params.get("rport")?.parse().ok()
+    }
+
+    /// Whether `rport` is there, filled in or asked for.
+    pub fn has_rport(&self) -> bool {
+        self.params.has("rport")
     }
 
     /// Notes where the request came from: `rport` when it was asked for, `received` then and when sent-by is another
     /// address (RFC 3261 section 18.2.1, RFC 3581 section 4).
     pub fn note_source(&mut self, source: SocketAddr) {
-        let asked = self.params.has("rport");
+        let asked = self.has_rport();
         if asked {
             self.params.set("rport", Some(source.port().to_string()));
         }
@@ -138,7 +143,7 @@ mod tests {
             (plain.transport.as_str(), plain.port, plain.branch()),
             ("UDP", Some(5066), Some("z9hG4bKa"))
         );
-        assert_eq!(plain.rport(), Some(None));
+        assert_eq!((plain.rport(), plain.has_rport()), (None, true));
         let spaced =
             Via::parse(b"SIP  / 2.0\t/ TLS   [2001:db8::9]:5061 ; branch = z9hG4bKb ;received=192.0.2.1")
                 .unwrap();

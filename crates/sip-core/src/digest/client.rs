@@ -1,5 +1,7 @@
 //! The side that is asked: picks the best challenge of a 401 or 407 and answers it.
 
+use std::fmt::Write;
+
 use super::credentials::DigestParams;
 use super::{DigestAlgorithm, Exchange, ha1};
 use crate::header::Header;
@@ -134,10 +136,11 @@ impl Challenge {
             self.algorithm.token(),
         );
         if self.protected {
-            value += &format!(", qop=auth, nc={nc}, cnonce={}", quote(cnonce));
+            // Writing to memory does not fail.
+            let _ = write!(value, ", qop=auth, nc={nc}, cnonce={}", quote(cnonce));
         }
         if let Some(opaque) = &self.opaque {
-            value += &format!(", opaque={}", quote(opaque));
+            let _ = write!(value, ", opaque={}", quote(opaque));
         }
         Ok(value)
     }

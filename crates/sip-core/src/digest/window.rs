@@ -91,7 +91,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    const LIFETIME: Duration = Duration::from_secs(300);
+    const LIFETIME: Duration = Duration::from_mins(5);
 
     fn nonce(made: u64) -> NonceId {
         NonceId { made: WallTime(made), maker: 1, number: made }

@@ -255,7 +255,7 @@ impl ClientInvite {
     }
 }
 
-/// The ACK of a failure: the INVITE's Request-URI, top Via, From, Call-ID, CSeq number and Route, and the response's
+/// The ACK of a failure: the INVITE's Request-URI, top Via, From, Call-ID, `CSeq` number and Route, and the response's
 /// To (section 17.1.1.3).
 fn ack_for(invite: &Message, response: &Message) -> Bytes {
     let to = response.header(Header::To).unwrap_or_default();

@@ -13,7 +13,8 @@ use crate::method::Method;
 use crate::time::{Instant, Now};
 
 enum Machine {
-    Invite(ClientInvite),
+    // Larger than the other kind, so kept apart: most transactions are the other kind.
+    Invite(Box<ClientInvite>),
     Other(ClientOther),
 }
 
@@ -71,7 +72,7 @@ impl Clients {
         }
         let method = request.method();
         let machine = if method == Method::Invite {
-            Machine::Invite(ClientInvite::start(cx.now, key, flow, request, cx.out))
+            Machine::Invite(Box::new(ClientInvite::start(cx.now, key, flow, request, cx.out)))
         } else {
             Machine::Other(ClientOther::start(cx.now, Some(key), flow, request, cx.out))
         };

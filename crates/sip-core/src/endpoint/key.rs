@@ -42,7 +42,7 @@ impl Fingerprints {
     }
 
     /// The server transaction of a request: top branch, sent-by and method, where ACK and CANCEL can be asked for the
-    /// INVITE they are about. Without the magic cookie, RFC 2543's way: Request-URI, From tag, Call-ID, CSeq number
+    /// INVITE they are about. Without the magic cookie, RFC 2543's way: Request-URI, From tag, Call-ID, `CSeq` number
     /// and the whole Via. `None` when the message has no Via.
     pub fn server(&self, request: &Message, method: &str) -> Option<Fingerprint> {
         let via = request.raw_via()?;

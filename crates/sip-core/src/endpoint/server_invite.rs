@@ -86,7 +86,7 @@ impl ServerInvite {
         match self.state {
             State::Proceeding => self.proceeding(now, input, out),
             State::Accepted => self.accepted(now, input, out),
-            State::Completed => self.completed(now, input, out),
+            State::Completed => self.completed(now, &input, out),
             State::Confirmed => self.confirmed(&input),
             State::Terminated => {}
         }
@@ -131,7 +131,7 @@ impl ServerInvite {
         }
     }
 
-    fn completed(&mut self, now: Now, input: Input, out: &mut Out) {
+    fn completed(&mut self, now: Now, input: &Input, out: &mut Out) {
         match input {
             Input::Repeated => out.resend(self.flow, &self.last),
             Input::Respond(_) => out.counters.late_responses += 1,

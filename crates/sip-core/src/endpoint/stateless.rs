@@ -34,7 +34,7 @@ pub(super) fn with_source(request: Message, flow: Flow) -> Option<(Message, Flow
 fn way_back(via: &Via, flow: Flow) -> Flow {
     let mut back = flow;
     let honest = via.host == Host::Ip(flow.remote.ip());
-    if flow.transport == Transport::Udp && via.rport().is_none() && honest {
+    if flow.transport == Transport::Udp && !via.has_rport() && honest {
         back.remote.set_port(via.port.unwrap_or(DEFAULT_PORT));
     }
     back

@@ -321,7 +321,7 @@ fn our_requests_name_this_incarnation_and_have_what_they_need() {
     let invite = call(&mut bench, 1);
     let via = invite.via().unwrap();
     assert_eq!(crate::owner_of(via.branch().unwrap()), Some(0xfeed));
-    assert_eq!((via.host.to_string(), via.port, via.rport()), ("127.0.0.1".into(), Some(5060), Some(None)));
+    assert_eq!((via.host.to_string(), via.port, via.has_rport()), ("127.0.0.1".into(), Some(5060), true));
     assert_eq!(invite.max_forwards(), Some(70));
 }
 

@@ -167,6 +167,7 @@ impl MessageBuilder {
     }
 
     /// Gives To a tag; leaves one that has a tag.
+    #[allow(clippy::wrong_self_convention)] // "To" is the field.
     pub fn to_tag(mut self, tag: &str) -> Self {
         let Some(at) = self.position(Header::To) else { return self };
         let old = self.entries.get(at).map(|entry| self.piece(entry.value).to_vec()).unwrap_or_default();
@@ -246,7 +247,7 @@ impl MessageBuilder {
         out.extend_from_slice(b"\r\n\r\n");
         let body = out.len();
         out.extend_from_slice(&self.body);
-        index::built(out.into(), start, lines, body)
+        index::built(out.into(), &start, lines, body)
     }
 
     fn write_start(&self, out: &mut Vec<u8>) -> BuiltStart {

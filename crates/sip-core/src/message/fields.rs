@@ -9,7 +9,7 @@ use crate::name_addr::{self, NameAddr};
 use crate::syntax;
 use crate::via::{RawVia, Via};
 
-/// The CSeq field (section 20.16).
+/// The `CSeq` field (section 20.16).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CSeq {
     /// Sequence number, below 2^31 (section 8.1.1.5).
@@ -49,14 +49,14 @@ impl Message {
         self.header(Header::CallId).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or("")
     }
 
-    /// The CSeq.
+    /// The `CSeq`.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
         let (number, method) = self.raw_cseq()?;
         let method = Method::parse(method).ok_or(ParseError::Field(Header::CSeq))?;
         Ok(CSeq { number, method })
     }
 
-    /// Number and method of the CSeq, the method undecoded.
+    /// Number and method of the `CSeq`, the method undecoded.
     pub(crate) fn raw_cseq(&self) -> Result<(u32, &[u8]), ParseError> {
         let value = self.required(Header::CSeq)?;
         let bad = ParseError::Field(Header::CSeq);
@@ -67,6 +67,7 @@ impl Message {
     }
 
     /// From.
+    #[allow(clippy::wrong_self_convention)] // "From" is the field.
     pub fn from(&self) -> Result<NameAddr, ParseError> {
         self.address(Header::From)
     }
@@ -77,6 +78,7 @@ impl Message {
     }
 
     /// The tag of From.
+    #[allow(clippy::wrong_self_convention)] // "From" is the field.
     pub fn from_tag(&self) -> Option<&str> {
         name_addr::tag_of(self.header(Header::From)?)
     }
@@ -168,10 +170,8 @@ impl Message {
         self.from()?;
         self.to()?;
         self.via()?;
-        match self.list(Header::Via).all(|via| RawVia::parse(via).is_some()) {
-            true => Ok(()),
-            false => Err(ParseError::Field(Header::Via)),
-        }
+        let readable = self.list(Header::Via).all(|via| RawVia::parse(via).is_some());
+        if readable { Ok(()) } else { Err(ParseError::Field(Header::Via)) }
     }
 
     fn validate_request(&self, cseq_method: &[u8]) -> Result<(), ParseError> {

@@ -1,6 +1,6 @@
 //! Finds the parts of a message in one pass, with one allocation.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Line, Malformed, Message, ParseError, Span, Start, framing};
 use crate::header::Header;
@@ -16,28 +16,24 @@ pub const MAX_HEADERS: usize = 256;
 const USUAL_HEADERS: usize = 24;
 
 /// Indexes one datagram.
-pub(super) fn datagram(bytes: Bytes) -> Result<Message, Malformed> {
+pub(super) fn datagram(mut bytes: Bytes) -> Result<Message, Malformed> {
     let refuse = |error| Malformed { error, message: None };
     let begin =
         bytes.iter().position(|b| *b != b'\r' && *b != b'\n').ok_or_else(|| refuse(ParseError::Empty))?;
-    let bytes = bytes.slice(begin..);
+    bytes.advance(begin);
     if bytes.len() > MAX_BYTES {
         return Err(refuse(ParseError::TooLarge));
     }
-    let bytes = unfolded(bytes);
-    let mut scan = Scan { bytes: &bytes, at: 0 };
-    let (start, defect) = start_line(&mut scan).map_err(refuse)?;
     let mut lines = Vec::with_capacity(USUAL_HEADERS);
-    let ended = header_lines(&mut scan, &mut lines);
-    let body = scan.at;
-    let mut message = Message { bytes, start, lines, body: narrow(body) };
-    if let Some(error) = defect.or(ended.err()) {
-        return Err(Malformed { error, message: Some(message) });
+    let mut head = head(&bytes, &mut lines).map_err(refuse)?;
+    if head.end == Err(HeadError::Folded) {
+        bytes = unfolded(&bytes);
+        lines.clear();
+        head = self::head(&bytes, &mut lines).map_err(refuse)?;
     }
-    let available = message.bytes.len().saturating_sub(body);
-    let length = framing::declared(message.headers(Header::ContentLength))
-        .and_then(|declared| framing::in_datagram(declared, available));
-    match length {
+    let body = head.end.unwrap_or(bytes.len());
+    let mut message = Message { bytes, start: head.start, lines, body: narrow(body) };
+    match head.defect.map_or_else(|| body_length(&message, head.end), Err) {
         Ok(length) => {
             message.bytes.truncate(body.saturating_add(length));
             Ok(message)
@@ -46,17 +42,47 @@ pub(super) fn datagram(bytes: Bytes) -> Result<Message, Malformed> {
     }
 }
 
+/// What was found up to the body.
+struct Head {
+    start: Start,
+    /// What is wrong with the start line, although it can be told what it is.
+    defect: Option<ParseError>,
+    /// Where the body begins.
+    end: Result<usize, HeadError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeadError {
+    /// A header line is folded: the bytes must be unfolded first.
+    Folded,
+    Bad(ParseError),
+}
+
+fn head(bytes: &[u8], lines: &mut Vec<Line>) -> Result<Head, ParseError> {
+    let mut scan = Scan { bytes, at: 0 };
+    let (start, defect) = start_line(&mut scan)?;
+    let end = header_lines(&mut scan, lines).map(|()| scan.at);
+    Ok(Head { start, defect, end })
+}
+
+fn body_length(message: &Message, head: Result<usize, HeadError>) -> Result<usize, ParseError> {
+    let body = head.map_err(|error| match error {
+        HeadError::Bad(error) => error,
+        HeadError::Folded => ParseError::HeaderLine,
+    })?;
+    let declared = framing::declared(message.headers(Header::ContentLength))?;
+    framing::in_datagram(declared, message.bytes.len().saturating_sub(body))
+}
+
 /// Folded lines joined: a line end followed by white space becomes white space of the same length (section 7.3.1).
-/// Costs a copy for the rare message that has one.
-fn unfolded(bytes: Bytes) -> Bytes {
-    let mut copy: Option<BytesMut> = None;
+fn unfolded(bytes: &[u8]) -> Bytes {
+    let mut copy = BytesMut::from(bytes);
     let mut from = 0;
     while let Some(found) = bytes.get(from..).and_then(|rest| memchr::memchr(b'\n', rest)) {
         let end = from + found;
         from = end + 1;
         match bytes.get(from) {
             Some(b' ' | b'\t') => {
-                let copy = copy.get_or_insert_with(|| BytesMut::from(&bytes[..]));
                 let first = end.saturating_sub(usize::from(end > 0 && bytes.get(end - 1) == Some(&b'\r')));
                 if let Some(line_end) = copy.get_mut(first..=end) {
                     line_end.fill(b' ');
@@ -67,7 +93,7 @@ fn unfolded(bytes: Bytes) -> Bytes {
             Some(_) => {}
         }
     }
-    copy.map_or(bytes, BytesMut::freeze)
+    copy.freeze()
 }
 
 struct Scan<'a> {
@@ -159,16 +185,19 @@ fn request_line(line: &[u8], from: usize) -> Option<(Start, Option<ParseError>)>
 }
 
 /// Header lines up to the empty one.
-fn header_lines(scan: &mut Scan<'_>, lines: &mut Vec<Line>) -> Result<(), ParseError> {
+fn header_lines(scan: &mut Scan<'_>, lines: &mut Vec<Line>) -> Result<(), HeadError> {
     loop {
-        let (from, end) = scan.line().ok_or(ParseError::HeaderLine)?;
+        let (from, end) = scan.line().ok_or(HeadError::Bad(ParseError::HeaderLine))?;
         if from == end {
             return Ok(());
         }
-        if lines.len() >= MAX_HEADERS {
-            return Err(ParseError::TooManyHeaders);
+        if matches!(scan.bytes.get(scan.at), Some(b' ' | b'\t')) {
+            return Err(HeadError::Folded);
         }
-        lines.push(header_line(scan.slice(from, end), from).ok_or(ParseError::HeaderLine)?);
+        if lines.len() >= MAX_HEADERS {
+            return Err(HeadError::Bad(ParseError::TooManyHeaders));
+        }
+        lines.push(header_line(scan.slice(from, end), from).ok_or(HeadError::Bad(ParseError::HeaderLine))?);
     }
 }
 
@@ -176,13 +205,14 @@ fn header_line(line: &[u8], from: usize) -> Option<Line> {
     let colon = memchr::memchr(b':', line)?;
     let (name, value) = line.split_at_checked(colon)?;
     let name = name.trim_ascii_end();
-    if !syntax::is_token(name) {
-        return None;
-    }
+    let header = match Header::known(name) {
+        Some(known) => known,
+        None if syntax::is_token(name) => Header::Other(""),
+        None => return None,
+    };
     let value = value.get(1..)?;
     let lead = value.len() - value.trim_ascii_start().len();
     let begin = from + colon + 1 + lead;
-    let header = Header::known(name).unwrap_or(Header::Other(""));
     Some(Line {
         header,
         name: span(from, from + name.len()),
@@ -191,8 +221,8 @@ fn header_line(line: &[u8], from: usize) -> Option<Line> {
 }
 
 /// Indexes what the builder wrote: the same pass, which cannot fail on it.
-pub(super) fn built(bytes: Bytes, start: BuiltStart, lines: Vec<Line>, body: usize) -> Message {
-    let start = match start {
+pub(super) fn built(bytes: Bytes, start: &BuiltStart, lines: Vec<Line>, body: usize) -> Message {
+    let start = match *start {
         BuiltStart::Request { method, uri } => {
             Start::Request { method: span(0, method), uri: span(method + 1, method + 1 + uri) }
         }
