@@ -51,6 +51,16 @@ pub struct StatusReport {
     pub rejected: Vec<String>,
 }
 
+/// Where a user is registered (`GET /api/v1/registrations/USER`; 404 for a user unknown).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationReport {
+    /// The user name.
+    pub username: String,
+    /// Contacts that have not expired.
+    pub contacts: u32,
+}
+
 /// Who ended a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,188 @@
+//! The command line: what can be said, nothing of what it does.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::duration;
+
+/// Runs a SIP and media cluster on this machine, and shows what runs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "voipctl",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  voipctl up examples/quickstart.yaml      run a cluster here, until Ctrl-C
+  voipctl call 1002 --as 1001              in a second terminal: a call, its audio checked both ways
+  voipctl status --wait 30s                wait until calls are possible"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    // In `help` rather than a comment: it is no Markdown.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Where up keeps passwords, logs and CDRs, and where the other commands find it \
+                [default: $XDG_STATE_HOME/voipctl/default, or ~/.local/state/voipctl/default]"
+    )]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the cluster that FILE describes on this machine, until Ctrl-C
+    Up(UpArgs),
+    /// Show what up would run, without running anything
+    Plan(PlanArgs),
+    /// Make a call and check its audio
+    Call(CallArgs),
+    /// Show what runs
+    Status(StatusArgs),
+    /// Show the call detail records
+    Cdrs(CdrsArgs),
+    /// Run one of the programs
+    #[command(hide = true)]
+    Run {
+        #[command(subcommand)]
+        program: RunCommand,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+FILE is a stream of YAML documents as kubectl apply takes it: one VoipCluster, SipUsers, Dialplans, Secrets and
+ConfigMaps. Changes of it are picked up while it runs, as far as that is possible without ending calls.
+
+Examples:
+  voipctl up examples/quickstart.yaml
+  voipctl up office.yaml --address 192.168.1.10       phones on the network can register
+  voipctl up other.yaml --state-dir /tmp/other        a second cluster, with ports of its own in other.yaml")]
+pub(crate) struct UpArgs {
+    /// What to run; - for standard input
+    pub(crate) file: PathBuf,
+    /// Address of this machine that phones reach [default: 127.0.0.1, for phones on this machine]
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<IpAddr>,
+    /// Show the logs of the programs here too: a level, or target=level,...
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voipctl plan examples/quickstart.yaml
+  voipctl plan office.yaml --address 192.168.1.10 -o json")]
+pub(crate) struct PlanArgs {
+    /// What to plan for; - for standard input
+    pub(crate) file: PathBuf,
+    /// Address of this machine that phones reach [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<IpAddr>,
+    /// Print for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<PlanOutput>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The caller is registered for the length of the call, and so is the callee when nobody has registered it: it then
+answers and plays audio that the caller knows. With a foreign phone at the other end the audio is not checked.
+
+Examples:
+  voipctl call 1002 --as 1001 --duration 5s
+  voipctl call '*43' --as 1001                        the echo test: what comes back must be what was sent
+  voipctl call 1002 --as 1001 -o json")]
+pub(crate) struct CallArgs {
+    /// What to dial
+    pub(crate) number: String,
+    /// The user who calls
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) caller: String,
+    /// How long to talk
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    pub(crate) duration: Duration,
+    /// Print for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code 0: shown, or with --wait ready. 1: not ready in time, or up does not answer. 2: no up runs.
+
+Examples:
+  voipctl status
+  voipctl status --wait 30s && voipctl call 1002 --as 1001")]
+pub(crate) struct StatusArgs {
+    /// Wait until calls are possible, at most this long; also for up to appear
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) wait: Option<Duration>,
+    /// Print for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Works while up runs and afterwards.
+
+Examples:
+  voipctl cdrs
+  voipctl cdrs --last 1 -o json")]
+pub(crate) struct CdrsArgs {
+    /// How many, the newest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) last: u32,
+    /// Print for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// One JSON document on standard output, nothing else.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanOutput {
+    /// One JSON document on standard output, nothing else.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// The signaling program
+    SipNode(sip_node::Args),
+    /// The media program
+    MediaNode(media_node::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_state_directory_may_stand_before_or_after_the_command() {
+        for line in ["voipctl --state-dir /s status", "voipctl status --state-dir /s"] {
+            let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+            assert_eq!(cli.state_dir, Some(PathBuf::from("/s")));
+        }
+    }
+}

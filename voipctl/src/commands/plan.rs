@@ -1,0 +1,109 @@
+//! `voipctl plan`: what `up` would run.
+
+use std::fmt::Write;
+
+use voip_plan::{AddressSource, NetworkMode, NetworkReason, Plan};
+
+use crate::cli::{PlanArgs, PlanOutput};
+use crate::commands::up::check_address;
+use crate::failure::Failure;
+use crate::planned::{Generated, Planned, plan_file};
+use crate::show;
+
+/// Runs the command.
+pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
+    if let Some(address) = args.address {
+        check_address(address).map_err(Failure::input)?;
+    }
+    let planned = plan_file(&args.file, args.address, Generated::Unneeded).map_err(Failure::input)?;
+    match args.output {
+        Some(PlanOutput::Json) => show::print(&show::json(&planned.plan)),
+        Some(PlanOutput::Yaml) => {
+            show::print(&serde_saphyr::to_string(&planned.plan).map_err(Failure::failed)?);
+        }
+        None => show::print(&text(&planned)),
+    }
+    Ok(())
+}
+
+/// The plan for people.
+pub(crate) fn text(planned: &Planned) -> String {
+    let plan = &planned.plan;
+    let mut text = String::new();
+    let capacity = plan.capacity;
+    let _ = writeln!(text, "VoipCluster {}", plan.cluster);
+    let _ = writeln!(text, "network     {}", network(plan));
+    let _ = writeln!(
+        text,
+        "capacity    {} calls, {} without the busiest node; {} ports free",
+        capacity.calls, capacity.calls_without_one_node, capacity.ports_free
+    );
+    let _ = writeln!(text, "users       {}\n", planned.users.len());
+    text.push_str(&nodes(plan));
+    for advice in &planned.advice {
+        let _ = writeln!(text, "\nnote: {advice}");
+    }
+    text
+}
+
+fn nodes(plan: &Plan) -> String {
+    let mut rows = Vec::new();
+    for pod in &plan.signaling {
+        let control = control(pod.control.grpc, pod.control.http);
+        for address in &pod.addresses {
+            let protocol = pod.listeners.iter().find(|l| l.name == address.listener).map(|l| l.protocol);
+            let protocol = protocol.map(|p| format!("{p:?}").to_uppercase()).unwrap_or_default();
+            rows.push(vec![
+                pod.name.clone(),
+                "signaling".to_owned(),
+                address.address.to_string(),
+                source(address.source).to_owned(),
+                format!("{}/{protocol}", address.port),
+                control.clone(),
+                "-".to_owned(),
+            ]);
+        }
+    }
+    for pod in &plan.media {
+        let (address, from) = pod.address.map_or_else(
+            || ("none".to_owned(), "-"),
+            |address| (address.address.to_string(), source(address.source)),
+        );
+        rows.push(vec![
+            pod.name.to_string(),
+            format!("media, pool {}", pod.pool),
+            address,
+            from.to_owned(),
+            format!("{} RTP", pod.rtp),
+            control(pod.control.grpc, pod.control.http),
+            pod.capacity.to_string(),
+        ]);
+    }
+    show::table(&["NODE", "ROLE", "ADDRESS", "SOURCE", "PORTS", "CONTROL", "CALLS"], rows)
+}
+
+fn control(grpc: u16, http: u16) -> String {
+    format!("{grpc},{http}/TCP")
+}
+
+fn network(plan: &Plan) -> String {
+    let mode = match plan.network.mode {
+        NetworkMode::HostNetwork => "HostNetwork",
+    };
+    let why = match plan.network.reason {
+        NetworkReason::Local => "Local: everything runs on this machine",
+        NetworkReason::HostNetworkAdmitted => "HostNetworkAdmitted: pods may use the network of their node",
+    };
+    format!("{mode} ({why})")
+}
+
+fn source(source: AddressSource) -> &'static str {
+    match source {
+        AddressSource::Local => "Local",
+        AddressSource::Spec => "Spec",
+        AddressSource::LoadBalancer => "LoadBalancer",
+        AddressSource::NodeExternalIP => "NodeExternalIP",
+        AddressSource::Stun => "Stun",
+        AddressSource::NodeInternalIP => "NodeInternalIP",
+    }
+}

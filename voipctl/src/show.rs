@@ -1,0 +1,57 @@
+//! How results look: aligned columns for people, JSON for machines.
+
+use std::io::Write;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+/// Columns under upper-case heads, two spaces apart, no lines. Columns of numbers are aligned to the right.
+pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let mut grid = Table::new();
+    grid.load_style(presets::NOTHING).set_header(heads);
+    for (index, column) in grid.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        let numbers = rows.iter().filter_map(|row| row.get(index));
+        if !rows.is_empty() && numbers.into_iter().all(|cell| cell.parse::<f64>().is_ok()) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    grid.add_rows(rows);
+    let mut text = String::new();
+    for line in grid.to_string().lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `value` as one JSON document, for people who read it too.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    let mut json = serde_json::to_string_pretty(value).unwrap_or_default();
+    json.push('\n');
+    json
+}
+
+/// Writes `text` to standard output. Whoever has stopped reading there (`| head`) wants no complaint.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes `text` as a line to standard error.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_have_no_tail() {
+        let rows = [vec!["default-0".to_owned(), "7".to_owned()], vec!["b".to_owned(), "250".to_owned()]];
+        let text = table(&["NAME", "CALLS"], rows);
+        assert_eq!(text, "NAME       CALLS\ndefault-0      7\nb            250\n");
+    }
+}
