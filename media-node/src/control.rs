@@ -73,7 +73,8 @@ pub(crate) struct Control {
     pending: HashMap<u64, Pending>,
     next_token: u64,
     draining: bool,
-    announced: Option<Announcement>,
+    /// Capacity and draining as last announced.
+    announced: Option<(u32, bool)>,
 }
 
 impl Control {
@@ -140,9 +141,7 @@ impl Control {
 
     /// Announces if anything but the load has changed since.
     pub(crate) fn announce_changes(&mut self) {
-        let now = self.announcement();
-        let same = |before: &Announcement| before.capacity == now.capacity && before.draining == now.draining;
-        if !self.announced.as_ref().is_some_and(same) {
+        if self.announced != Some((self.capacity(), self.draining)) {
             self.announce();
         }
     }
@@ -180,7 +179,7 @@ impl Control {
         for link in self.peers.links() {
             self.send(link, FromMediaNode::Announce(announcement.clone()));
         }
-        self.announced = Some(announcement);
+        self.announced = Some((announcement.capacity, announcement.draining));
         self.report();
     }
 

@@ -168,19 +168,15 @@ impl Relay {
         Ok(!self.stopped)
     }
 
-    /// Until the next thing that is due, rounded up to the milliseconds that `epoll_wait` counts in.
+    /// Until the next thing that is due, rounded up to the milliseconds that `epoll_wait` counts in. Without prompts
+    /// that is a sweep, and whether it comes a little late is not worth a look at the clock in each round.
     fn timeout(&self) -> Timespec {
-        let now = self.started.elapsed();
-        let mut until = self.next_sweep.saturating_sub(now);
-        if let Some(Reverse((due, _))) = self.turns.peek() {
-            until = until.min(due.saturating_sub(now));
-        }
-        if !self.backlog.is_empty() {
-            until = until.min(BACKLOG_RETRY);
-        }
-        if self.more_commands {
-            until = Duration::ZERO;
-        }
+        let until = match self.turns.peek() {
+            _ if self.more_commands => Duration::ZERO,
+            _ if !self.backlog.is_empty() => BACKLOG_RETRY,
+            Some(Reverse((due, _))) => due.saturating_sub(self.started.elapsed()).min(SWEEP),
+            None => SWEEP,
+        };
         let ms = i64::try_from(until.as_micros().div_ceil(1_000)).unwrap_or(1);
         Timespec { tv_sec: ms / 1_000, tv_nsec: ms % 1_000 * 1_000_000 }
     }

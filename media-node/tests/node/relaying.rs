@@ -130,3 +130,61 @@ async fn a_leg_whose_peer_has_gone_sends_on() {
     caller.send(&packet(77), to_caller).await;
     assert_eq!(receive(&callee).await, packet(77));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_way_audio_is_noticed_and_its_end_too() {
+    let node = Node::start(&Setup::default());
+    let mut sip_node = SipNode::start(&node, 1).await;
+    let (caller, callee) = (Phone::new().await, Phone::new().await);
+    let (to_caller, to_callee) = sip_node.join(CallId(1), &caller, &callee).await;
+    let mut n = 0;
+    soon("one-way audio to be noticed", async {
+        while node.metric("voip_media_one_way_legs").await != Some(1) {
+            caller.send(&packet(n), to_caller).await;
+            n += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(n > 50, "noticed after {n} packets, while the callee may just be slow to begin");
+    callee.send(&packet(1), to_callee).await;
+    node.wait_for_metric("voip_media_one_way_legs", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_on_hold_is_sent_nothing_until_it_resumes() {
+    let node = Node::start(&Setup::default());
+    let mut sip_node = SipNode::start(&node, 1).await;
+    let (caller, callee) = (Phone::new().await, Phone::new().await);
+    let (to_caller, to_callee) = sip_node.join(CallId(1), &caller, &callee).await;
+    caller.send(&packet(1), to_caller).await;
+    assert_eq!(callee.receive().await, packet(1));
+    let text = |phone: &Phone, direction: &str, version: u32| {
+        let sdp = String::from_utf8(phone.sdp()).unwrap();
+        sdp.replace("a=sendrecv", direction).replace("o=- 1 1", &format!("o=- 1 {version}")).into_bytes()
+    };
+    for (generation, offered, answered) in [(2, "a=sendonly", "a=recvonly"), (3, "a=sendrecv", "a=sendrecv")]
+    {
+        let offer = MediaOperation::Offer {
+            from: callee.spec(CALLEE),
+            to: caller.spec(CALLER),
+            sdp: text(&callee, offered, generation),
+        };
+        sip_node.ask(CallId(1), generation, offer).await.unwrap();
+        let answer = MediaOperation::Answer {
+            from: caller.spec(CALLER),
+            to: callee.spec(CALLEE),
+            sdp: text(&caller, answered, generation),
+            provisional: false,
+        };
+        sip_node.ask(CallId(1), generation, answer).await.unwrap();
+        if generation == 2 {
+            caller.send(&packet(2), to_caller).await;
+            node.wait_for_metric("voip_media_dropped_total{reason=\"no_peer\"}", 1).await;
+            callee.send(&packet(3), to_callee).await;
+            assert_eq!(caller.receive().await, packet(3), "music on hold passes");
+        }
+    }
+    caller.send(&packet(4), to_caller).await;
+    assert_eq!(callee.receive().await, packet(4), "the first since the hold");
+}
