@@ -23,7 +23,7 @@ use sip_core::{
 };
 
 use caller::FAREWELL;
-use compose::{AGENT, ALLOW};
+use compose::{AGENT, ALLOW, sdp_of};
 use leg::Leg;
 use register::{Registering, Waiting};
 use request::{Failure, Known, Outstanding, Purpose, flow_to};
@@ -257,12 +257,18 @@ impl Agent {
         }
     }
 
-    /// 420 to what requires anything (RFC 3261 section 8.2.2.3).
+    /// 420 to what requires anything, 415 to an INVITE with a body that is no SDP (RFC 3261 sections 8.2.2.3 and 8.2.3).
     fn refuse_extension(&mut self, key: ServerKey, request: &Message) -> bool {
-        let Some(wanted) = request.text(Header::Require) else { return false };
-        let builder = self.response(request, StatusCode::BAD_EXTENSION).header(Header::Unsupported, wanted);
-        let message = builder.build();
-        self.sip(SipCommand::Respond { key, message });
+        let foreign =
+            request.method() == Method::Invite && !request.body().is_empty() && sdp_of(request).is_none();
+        let builder = if let Some(wanted) = request.text(Header::Require) {
+            self.response(request, StatusCode::BAD_EXTENSION).header(Header::Unsupported, wanted)
+        } else if foreign {
+            self.response(request, StatusCode::UNSUPPORTED_MEDIA_TYPE).header(Header::Accept, SDP)
+        } else {
+            return false;
+        };
+        self.sip(SipCommand::Respond { key, message: builder.build() });
         true
     }
 
@@ -277,6 +283,10 @@ impl Agent {
             Command::Register { expires, reply } => self.register(expires, reply),
             Command::Unregister { reply } => self.unregister(Waiting::Unregister(reply)),
             Command::Options { reply } => self.ask_options(reply),
+            Command::SetAnswer { policy, reply } => {
+                self.config.answer = policy;
+                let _ = reply.try_send(Ok(()));
+            }
             Command::Call { number, options, reply } => {
                 let call = self.call(&number, &options);
                 let _ = reply.try_send(call);

@@ -4,7 +4,7 @@ mod state;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use state::{CallShared, Milestone, Names};
 pub use state::{CallState, EndReason, EndedBy};
@@ -130,29 +130,17 @@ impl Call {
         self.shared.wait(timeout, |view| view.held_by_peer == held, event)
     }
 
-    /// Waits until `enough` of the report so far.
+    /// Waits until `enough` of the report so far; the end of the audio ends the wait too.
     pub fn wait_media(
         &self,
         timeout: Duration,
         enough: impl Fn(&MediaReport) -> bool,
     ) -> Result<MediaReport, PhoneError> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let report = self.report();
-            if enough(&report) {
-                return Ok(report);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(PhoneError::Waited { event: "such audio", after: timeout });
-            }
-            // Counters are looked at once per packet time; the end of the call cuts the wait short.
-            let look = left.min(Duration::from_millis(20));
-            if self.wait(Milestone::Ended, look).is_ok() {
-                let report = self.report();
-                return if enough(&report) { Ok(report) } else { Err(self.shared.end_error()) };
-            }
-        }
+        let waited = || PhoneError::Waited { event: "such audio", after: timeout };
+        self.shared.stream().wait(timeout, enough).ok_or_else(|| match &self.shared.view().ended {
+            Some(reason) => PhoneError::Ended(reason.clone()),
+            None => waited(),
+        })
     }
 
     /// Sends 180.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use media_core::g711::Law;
 use voip_contract::config::DigestAlgorithm;
 
+use crate::audio::KnownAudio;
+
 /// How the user proves who it is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
@@ -76,6 +78,14 @@ pub enum Expect {
     Known(u64),
     /// The known audio that it sends itself.
     Own,
+}
+
+/// The audio that should come.
+pub(crate) fn expected(expect: Expect, audio: Audio) -> Option<KnownAudio> {
+    match (expect, audio) {
+        (Expect::Known(seed), _) | (Expect::Own, Audio::Known(seed)) => Some(KnownAudio::new(seed)),
+        _ => None,
+    }
 }
 
 /// Changes the RTP address that goes into SDP. Gets the true one.

@@ -19,6 +19,6 @@ pub use audio::KnownAudio;
 pub use call::{Call, CallState, EndReason, EndedBy};
 pub use config::{AnswerPolicy, Audio, CallOptions, Expect, PhoneConfig, Secret, seed_of};
 pub use error::PhoneError;
-pub use media::{Captured, MediaReport, RtcpReport};
+pub use media::{Captured, MediaReport, RtcpReport, RtpEnd};
 pub use media_core::g711::Law;
 pub use phone::{Phone, RegistrationState};

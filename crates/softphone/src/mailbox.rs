@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::Duration;
 
 use crate::call::CallShared;
-use crate::config::CallOptions;
+use crate::config::{AnswerPolicy, CallOptions};
 use crate::error::PhoneError;
 use crate::wake::Waker;
 
@@ -39,6 +39,10 @@ pub(crate) enum Command {
     },
     Options {
         reply: Reply<u16>,
+    },
+    SetAnswer {
+        policy: AnswerPolicy,
+        reply: Reply<()>,
     },
     Call {
         number: String,

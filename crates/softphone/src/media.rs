@@ -1,5 +1,6 @@
 //! The RTP side of a call: ports, a thread that sends and receives, and what came of it. Knows no SIP.
 
+mod end;
 mod inbound;
 mod ports;
 mod stream;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use media_core::g711::Law;
 use serde::Serialize;
 
+pub use end::RtpEnd;
 pub(crate) use stream::{Direction, Farewell, MediaStream, Plan, StreamOptions};
 
 /// What a call's audio was like, as this end saw it. `lost`, `jitter_ms` and `mos` are of the received direction.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::agent::{Agent, Wiring};
 use crate::call::{Call, CallShared};
-use crate::config::{CallOptions, PhoneConfig};
+use crate::config::{AnswerPolicy, CallOptions, PhoneConfig};
 use crate::error::PhoneError;
 use crate::mailbox::{Command, Mailbox};
 use crate::wake;
@@ -107,6 +107,11 @@ impl Phone {
     /// Asks the server OPTIONS. Returns the final status.
     pub fn options(&self) -> Result<u16, PhoneError> {
         self.mailbox.ask(|reply| Command::Options { reply })
+    }
+
+    /// What happens to incoming calls from now on.
+    pub fn set_answer(&self, policy: AnswerPolicy) -> Result<(), PhoneError> {
+        self.mailbox.ask(|reply| Command::SetAnswer { policy, reply })
     }
 
     /// Calls a number or name in our domain, or a whole URI. Returns as soon as the INVITE is sent.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sip_core::dialog::Dialog;
 use sip_core::{ClientKey, Flow, Header, Message, Method, NameAddr, SipCommand, StatusCode, Uri};
 
@@ -12,8 +13,10 @@ use super::leg::{Calling, Leg, Stage};
 use super::request::{Purpose, flow_to};
 use super::timer::Timer;
 use crate::call::{CallShared, EndReason, EndedBy, Milestone, Names};
-use crate::config::{CallOptions, Expect};
+use crate::config::{Audio, CallOptions, Expect, expected};
 use crate::error::PhoneError;
+use crate::media::{MediaStream, StreamOptions};
+use crate::session::{SDP, Session};
 
 impl Agent {
     /// Sends an INVITE.
@@ -195,13 +198,7 @@ impl Agent {
     }
 
     /// ACK for a 2xx, with the INVITE's credentials (section 13.2.2.4).
-    pub(super) fn acknowledge(
-        &mut self,
-        leg_key: u64,
-        key: ClientKey,
-        sent: &Message,
-        body: Option<bytes::Bytes>,
-    ) {
+    pub(super) fn acknowledge(&mut self, leg_key: u64, key: ClientKey, sent: &Message, body: Option<Bytes>) {
         let Some(dialog) = self.legs.get(&leg_key).and_then(|leg| leg.dialog.as_ref()) else { return };
         let cseq = sent.cseq().map_or(dialog.local_cseq, |cseq| cseq.number);
         let mut builder = dialog.ack(cseq);
@@ -211,7 +208,7 @@ impl Agent {
             }
         }
         if let Some(body) = body {
-            builder = builder.body(crate::session::SDP, body);
+            builder = builder.body(SDP, body);
         }
         let flow = self.flow_of(dialog.next_hop());
         self.sip(SipCommand::Ack { key, flow, message: builder.build() });
@@ -220,27 +217,18 @@ impl Agent {
     /// Ports and a session for a new call.
     pub(super) fn open_media(
         &mut self,
-        audio: crate::config::Audio,
+        audio: Audio,
         expect: Expect,
         began: Instant,
-    ) -> Result<(crate::media::MediaStream, crate::session::Session), PhoneError> {
-        let expect = match (expect, audio) {
-            (Expect::Known(seed), _) | (Expect::Own, crate::config::Audio::Known(seed)) => Some(seed),
-            _ => None,
-        };
-        let options = crate::media::StreamOptions {
-            audio,
-            expect: expect.map(crate::audio::KnownAudio::new),
-            capture: self.config.capture,
-            began,
-            seed: self.random(),
-        };
+    ) -> Result<(MediaStream, Session), PhoneError> {
+        let (expect, capture) = (expected(expect, audio), self.config.capture);
+        let options = StreamOptions { audio, expect, capture, began, seed: self.random() };
         let address = self.address.ip();
-        let stream = crate::media::MediaStream::open(address, options);
+        let stream = MediaStream::open(address, options);
         let stream = stream.map_err(|source| PhoneError::Rtp { address, source })?;
         let local = stream.local();
         let said = self.config.advertise.as_ref().map_or(local, |advertise| advertise(local));
-        let session = crate::session::Session::new(self.random(), said, &self.config.codecs);
+        let session = Session::new(self.random(), said, &self.config.codecs);
         Ok((stream, session))
     }
 }

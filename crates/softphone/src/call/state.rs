@@ -159,7 +159,7 @@ pub(crate) struct CallShared {
     pub(crate) began: Instant,
     view: Mutex<View>,
     changed: Condvar,
-    stream: Mutex<MediaStream>,
+    stream: MediaStream,
 }
 
 impl CallShared {
@@ -188,7 +188,7 @@ impl CallShared {
             began,
             view: Mutex::new(view),
             changed: Condvar::new(),
-            stream: Mutex::new(stream),
+            stream,
         })
     }
 
@@ -196,8 +196,8 @@ impl CallShared {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn stream(&self) -> MutexGuard<'_, MediaStream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn stream(&self) -> &MediaStream {
+        &self.stream
     }
 
     /// Changes the view and tells who waits.
@@ -259,11 +259,6 @@ impl CallShared {
             Some(reason) if view.state == CallState::Ended => PhoneError::Ended(reason.clone()),
             _ => PhoneError::Waited { event, after: timeout },
         })
-    }
-
-    pub(crate) fn end_error(&self) -> PhoneError {
-        let reason = self.view().ended.clone();
-        PhoneError::Ended(reason.unwrap_or_else(|| EndReason::new(EndedBy::Failure, "the phone is gone")))
     }
 }
 

@@ -1,35 +1,24 @@
-//! The thread of one call's RTP and RTCP: sends on a fixed grid of 20 ms, receives in between.
+//! One call's RTP and RTCP: a handle on a thread, what it is told, what it counts.
+
+mod reports;
+mod worker;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use media_core::g711::Law;
-use media_core::rtcp::{self, ReceiverReport, ReportBlock, RtcpPacket, SenderInfo, SenderReport};
-use media_core::rtp::Header;
 use media_core::statistics::Sent;
 
 use super::inbound::Inbound;
 use super::ports::{PortPair, bind_pair};
 use super::{Captured, MediaReport, RtcpReport};
-use crate::audio::{KnownAudio, PAYLOAD_BYTES};
+use crate::audio::KnownAudio;
 use crate::config::Audio;
-use crate::wake::{self, Waker, Woken, wait_readable};
-
-/// Packet time of what is sent.
-const TICK: Duration = Duration::from_millis(20);
-/// Behind the grid by more than this, the grid is laid anew instead of sending a burst.
-const MOST_BEHIND: Duration = Duration::from_millis(200);
-/// Datagrams taken per socket before the clock is looked at again.
-const BURST: usize = 32;
-/// When the first report is sent, and how far apart the others are: half to one and a half times the second.
-const FIRST_REPORT: Duration = Duration::from_millis(500);
-const REPORT_INTERVAL: Duration = Duration::from_millis(2500);
-/// NTP counts from 1900 (RFC 5905).
-const NTP_OFFSET_S: u64 = 2_208_988_800;
+use crate::wake::{self, Waker};
+use worker::{Sockets, Worker};
 
 /// What a stream does all its life.
 #[derive(Debug, Clone)]
@@ -77,6 +66,22 @@ struct State {
     sent: Sent,
     rtcp: RtcpReport,
     stop: Option<Farewell>,
+    /// The thread has taken its last packet.
+    over: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told once per packet time, and at the end.
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves counters, nothing that could be half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How a stream ends.
@@ -92,14 +97,9 @@ pub(crate) enum Farewell {
 #[derive(Debug)]
 pub(crate) struct MediaStream {
     local: SocketAddr,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     waker: Waker,
-    thread: Option<JoinHandle<()>>,
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // A panic elsewhere leaves counters, nothing that could be half done.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl MediaStream {
@@ -108,13 +108,19 @@ impl MediaStream {
         let PortPair { rtp, rtcp } = bind_pair(ip)?;
         let local = rtp.local_addr()?;
         let inbound = Inbound::new(options.expect, options.capture);
-        let state =
-            State { plan: None, inbound, sent: Sent::default(), rtcp: RtcpReport::default(), stop: None };
-        let state = Arc::new(Mutex::new(state));
+        let state = State {
+            plan: None,
+            inbound,
+            sent: Sent::default(),
+            rtcp: RtcpReport::default(),
+            stop: None,
+            over: false,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let (waker, woken) = wake::pair()?;
-        let worker = Worker::new(Sockets { rtp, rtcp, woken }, options, Arc::clone(&state));
+        let worker = Worker::new(Sockets { rtp, rtcp, woken }, options, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("softphone-rtp".into()).spawn(move || worker.run())?;
-        Ok(Self { local, state, waker, thread: Some(thread) })
+        Ok(Self { local, shared, waker, thread: Mutex::new(Some(thread)) })
     }
 
     /// Our RTP address.
@@ -124,7 +130,7 @@ impl MediaStream {
 
     /// From the next packet on.
     pub(crate) fn set_plan(&self, plan: Plan) {
-        let mut state = lock(&self.state);
+        let mut state = self.shared.lock();
         let silent = |plan: Plan| !plan.direction.receive;
         if silent(plan) || state.plan.is_some_and(silent) {
             state.inbound.pause();
@@ -134,7 +140,10 @@ impl MediaStream {
 
     /// What came of it so far.
     pub(crate) fn report(&self) -> MediaReport {
-        let state = lock(&self.state);
+        self.report_of(&self.shared.lock())
+    }
+
+    fn report_of(&self, state: &State) -> MediaReport {
         let inbound = &state.inbound;
         MediaReport {
             sent: state.sent.packets,
@@ -157,16 +166,38 @@ impl MediaStream {
         }
     }
 
+    /// Waits until `enough` of the report so far; none when time is over, or the stream.
+    pub(crate) fn wait(
+        &self,
+        timeout: Duration,
+        enough: impl Fn(&MediaReport) -> bool,
+    ) -> Option<MediaReport> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.lock();
+        loop {
+            let report = self.report_of(&state);
+            if enough(&report) {
+                return Some(report);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.over {
+                return None;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// The datagrams kept.
     pub(crate) fn captured(&self) -> Vec<Captured> {
-        lock(&self.state).inbound.captured.clone()
+        self.shared.lock().inbound.captured.clone()
     }
 
     /// Takes what has come, says what it has to say, closes the ports. Counters stay.
-    pub(crate) fn stop(&mut self, farewell: Farewell) {
-        lock(&self.state).stop.get_or_insert(farewell);
+    pub(crate) fn stop(&self, farewell: Farewell) {
+        self.shared.lock().stop.get_or_insert(farewell);
         self.waker.wake();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
     }
@@ -180,230 +211,6 @@ impl Drop for MediaStream {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What the last sender report of the far side said, for our report on it.
-#[derive(Debug, Clone, Copy)]
-struct HeardReport {
-    middle: u32,
-    at: Instant,
-}
-
-struct Sockets {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-    woken: Woken,
-}
-
-struct Worker {
-    sockets: Sockets,
-    options: StreamOptions,
-    state: Arc<Mutex<State>>,
-    header: Header,
-    position: u32,
-    payload_bytes: u32,
-    talking: bool,
-    random: u64,
-    next_report: Instant,
-    heard: Option<HeardReport>,
-}
-
-impl Worker {
-    fn new(sockets: Sockets, options: StreamOptions, state: Arc<Mutex<State>>) -> Self {
-        let [a, b, c, d, e, f, g, h] = options.seed.to_be_bytes();
-        let header = Header {
-            marker: true,
-            payload_type: 0,
-            sequence: u16::from_be_bytes([e, f]),
-            timestamp: u32::from_be_bytes([e, g, f, h]),
-            ssrc: u32::from_be_bytes([a, b, c, d]),
-        };
-        Self {
-            sockets,
-            state,
-            header,
-            position: 0,
-            payload_bytes: 0,
-            talking: false,
-            random: options.seed | 1,
-            next_report: Instant::now() + FIRST_REPORT,
-            heard: None,
-            options,
-        }
-    }
-
-    fn run(mut self) {
-        let mut tick = Instant::now();
-        loop {
-            self.receive_rtp();
-            self.receive_rtcp();
-            let (plan, stop) = {
-                let state = lock(&self.state);
-                (state.plan, state.stop)
-            };
-            match stop {
-                Some(Farewell::Bye) => return self.send_report(plan, true),
-                Some(Farewell::None) => return,
-                None => {}
-            }
-            let now = Instant::now();
-            if now >= tick {
-                self.tick(now, plan);
-                tick = next_tick(tick, now);
-            }
-            let Sockets { rtp, rtcp, woken } = &self.sockets;
-            let wait = tick.saturating_duration_since(Instant::now());
-            wait_readable(&[rtp.as_fd(), rtcp.as_fd(), woken.as_fd()], Some(wait));
-        }
-    }
-
-    fn tick(&mut self, now: Instant, plan: Option<Plan>) {
-        self.send_audio(plan);
-        if now >= self.next_report {
-            self.random =
-                self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let spread = Duration::from_millis((self.random >> 33) % 2500);
-            self.next_report = now + REPORT_INTERVAL / 2 + spread;
-            self.send_report(plan, false);
-        }
-        // Media time goes on while nothing is sent.
-        self.header.timestamp = self.header.timestamp.wrapping_add(160);
-    }
-
-    fn send_audio(&mut self, plan: Option<Plan>) {
-        let sending = plan.filter(|plan| plan.direction.send);
-        let (Some(plan), Audio::Known(seed)) = (sending, self.options.audio) else {
-            self.talking &= sending.is_some();
-            return;
-        };
-        let payload = KnownAudio::new(seed).payload(plan.law, self.position);
-        self.position = self.position.wrapping_add(1);
-        self.send_packet(&plan, plan.payload_type, &payload);
-    }
-
-    fn send_packet(&mut self, plan: &Plan, payload_type: u8, payload: &[u8]) {
-        self.header.payload_type = payload_type;
-        self.header.marker = !std::mem::replace(&mut self.talking, true);
-        let mut packet = [0; 12 + 4 * PAYLOAD_BYTES];
-        let Some(length) = self.header.write(payload, &mut packet) else { return };
-        self.header.sequence = self.header.sequence.wrapping_add(1);
-        // A refused or lost packet was sent all the same: the far side's report tells.
-        let _ = self.sockets.rtp.send_to(packet.get(..length).unwrap_or_default(), plan.remote);
-        self.payload_bytes = self.payload_bytes.wrapping_add(u32::try_from(payload.len()).unwrap_or(0));
-        lock(&self.state).sent.add(length);
-    }
-
-    fn receive_rtp(&mut self) {
-        let mut buffer = [0; 2048];
-        for _ in 0..BURST {
-            let (length, from) = match self.sockets.rtp.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // ICMP of an earlier packet.
-                Err(_) => continue,
-            };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            let at = self.options.began.elapsed();
-            let (packet, plan) = {
-                let mut state = lock(&self.state);
-                (state.inbound.datagram(at, from, bytes), state.plan)
-            };
-            if self.options.audio == Audio::Echo
-                && let (Some(packet), Some(plan)) = (packet, plan.filter(|plan| plan.direction.send))
-            {
-                self.send_packet(&plan, packet.header.payload_type, packet.payload);
-            }
-        }
-    }
-
-    fn receive_rtcp(&mut self) {
-        let mut buffer = [0; 2048];
-        for _ in 0..BURST {
-            let length = match self.sockets.rtcp.recv_from(&mut buffer) {
-                Ok((length, _)) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => continue,
-            };
-            lock(&self.state).rtcp.received += 1;
-            for packet in rtcp::parse(buffer.get(..length).unwrap_or_default()).map_while(Result::ok) {
-                self.heard(&packet);
-            }
-        }
-    }
-
-    fn heard(&mut self, packet: &RtcpPacket<'_>) {
-        let blocks = match packet {
-            RtcpPacket::Sender { info, blocks, .. } => {
-                self.heard = Some(HeardReport { middle: middle(info.ntp), at: Instant::now() });
-                blocks
-            }
-            RtcpPacket::Receiver { blocks, .. } => blocks,
-            _ => return,
-        };
-        for block in blocks.iter().filter(|block| block.ssrc == self.header.ssrc) {
-            self.note_far_side(&block);
-        }
-    }
-
-    fn note_far_side(&self, block: &ReportBlock) {
-        let mut state = lock(&self.state);
-        state.rtcp.far_lost = Some(block.cumulative_lost);
-        state.rtcp.far_jitter = Some(block.jitter);
-        if block.last_sender_report != 0 {
-            let taken =
-                middle(ntp_now()).wrapping_sub(block.last_sender_report).wrapping_sub(block.delay_since_last);
-            // Clock granularity can make it negative; then it is no measure.
-            if taken < 1 << 31 {
-                let us = u64::from(taken).saturating_mul(1_000_000) >> 16;
-                state.rtcp.round_trip_us = u32::try_from(us).ok();
-            }
-        }
-    }
-
-    fn send_report(&mut self, plan: Option<Plan>, bye: bool) {
-        let Some(plan) = plan else { return };
-        let (mut block, sent) = {
-            let mut state = lock(&self.state);
-            state.rtcp.sent += 1;
-            (state.inbound.reception.report(), state.sent)
-        };
-        if let (Some(block), Some(heard)) = (&mut block, self.heard) {
-            block.last_sender_report = heard.middle;
-            let delay = heard.at.elapsed().as_micros().saturating_mul(65_536) / 1_000_000;
-            block.delay_since_last = u32::try_from(delay).unwrap_or(u32::MAX);
-        }
-        let cname = format!("{:08x}@softphone", self.header.ssrc);
-        let (ssrc, cname) = (self.header.ssrc, cname.as_str());
-        let mut out = Vec::with_capacity(128);
-        if sent.packets > 0 {
-            let packets = u32::try_from(sent.packets & 0xffff_ffff).unwrap_or(0);
-            let bytes = self.payload_bytes;
-            let info = SenderInfo { ntp: ntp_now(), timestamp: self.header.timestamp, packets, bytes };
-            SenderReport { ssrc, info, block, cname }.write(&mut out);
-        } else {
-            ReceiverReport { ssrc, block, cname }.write(&mut out);
-        }
-        if bye {
-            rtcp::write_bye(ssrc, &mut out);
-        }
-        let _ = self.sockets.rtcp.send_to(&out, plan.remote_rtcp);
-    }
-}
-
-fn next_tick(tick: Instant, now: Instant) -> Instant {
-    let next = tick + TICK;
-    if now.saturating_duration_since(next) > MOST_BEHIND { now + TICK } else { next }
-}
-
-fn ntp_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
-    ((since.as_secs().wrapping_add(NTP_OFFSET_S)) << 32) | fraction
-}
-
-/// The middle 32 bits of an NTP time.
-fn middle(ntp: u64) -> u32 {
-    u32::try_from((ntp >> 16) & 0xffff_ffff).unwrap_or(0)
 }
 
 #[cfg(test)]

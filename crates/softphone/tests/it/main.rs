@@ -7,3 +7,4 @@ mod media;
 mod pair;
 mod registrar;
 mod registration;
+mod scripted;

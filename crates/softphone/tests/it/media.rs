@@ -1,8 +1,9 @@
 //! Audio over bad paths, other codecs, echoes.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use softphone::{AnswerPolicy, Audio, CallOptions, Expect, Law};
+use softphone::{AnswerPolicy, Audio, CallOptions, Expect, Law, RtpEnd};
 use testkit::udp_relay::{Badness, UdpRelay};
 
 use crate::pair::{AT_ONCE, CALLER_AUDIO, LONG, Pair, hear_each_other, options};
@@ -91,4 +92,19 @@ fn packets_are_captured_as_far_as_asked_for() {
     assert!(position.is_some_and(|p| p < 6), "{position:?}");
     assert_eq!(captured[0].from, here.report().local);
     assert!(here.captured().is_empty());
+}
+
+#[test]
+fn rtp_ends_without_sip_check_each_other() {
+    let ip = "127.0.0.1".parse().unwrap();
+    let a = RtpEnd::open(ip, Audio::Known(1), Expect::Known(2), 0).unwrap();
+    let b = RtpEnd::open(ip, Audio::Known(2), Expect::Known(1), 1).unwrap();
+    a.talk_to(b.local(), Law::Alaw);
+    b.talk_to(a.local(), Law::Alaw);
+    for end in [&a, &b] {
+        let report = end.wait(LONG, |r| r.received >= 10).unwrap();
+        assert_eq!((report.matches, report.codec), (Some(true), Some("PCMA")));
+    }
+    assert_eq!(b.captured().len(), 1);
+    assert!(a.wait(Duration::from_millis(50), |r| r.received > 1_000_000).is_err());
 }

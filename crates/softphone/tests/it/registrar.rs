@@ -106,7 +106,7 @@ impl Worker {
     }
 
     fn run(&mut self) {
-        let mut buffer = [0; 65_535];
+        let mut buffer = vec![0; 65_535];
         while !self.shared.stop.load(Ordering::SeqCst) {
             if let Ok((length, remote)) = self.socket.recv_from(&mut buffer) {
                 let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: 0 };

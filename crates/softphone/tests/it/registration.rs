@@ -15,7 +15,7 @@ use crate::registrar::{PASSWORD, REALM, Registrar};
 
 const ALL: &[DigestAlgorithm] = &[DigestAlgorithm::Sha512_256, DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
 const MD5: &[DigestAlgorithm] = &[DigestAlgorithm::Md5];
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn phone(registrar: &Registrar, user: &str, secret: Secret) -> Phone {
     let config = PhoneConfig {
@@ -35,8 +35,8 @@ fn a_phone_registers_with_what_the_server_offers_and_leaves_when_dropped() {
         let registrar = Registrar::start(algorithms, 0, 60);
         let phone = phone(&registrar, "1001", password());
         assert_eq!(phone.registration(), RegistrationState::None);
-        assert_eq!(phone.register(HOUR).unwrap(), Duration::from_secs(60));
-        assert_eq!(phone.registration(), RegistrationState::Registered { expires: Duration::from_secs(60) });
+        assert_eq!(phone.register(HOUR).unwrap(), Duration::from_mins(1));
+        assert_eq!(phone.registration(), RegistrationState::Registered { expires: Duration::from_mins(1) });
         drop(phone);
         assert_eq!(*registrar.shared.expires.lock().unwrap(), [60, 0]);
         assert_eq!(registrar.challenges(), 1, "the second request used the nonce again");

@@ -1,5 +1,7 @@
 //! Streams against each other on loopback, without SIP.
 
+use std::net::UdpSocket;
+
 use testkit::udp_relay::{Badness, UdpRelay};
 
 use super::*;
@@ -109,7 +111,7 @@ fn noise_on_the_ports_is_counted_and_harms_nothing() {
 
 #[test]
 fn a_stopped_stream_gives_its_ports_back_and_keeps_its_counts() {
-    let mut a = open(Audio::Known(1), None);
+    let a = open(Audio::Known(1), None);
     let b = open(Audio::Silent, Some(1));
     a.set_plan(plan(b.local(), Law::Ulaw, BOTH));
     wait(&b, |r| r.received >= 3);
