@@ -15,6 +15,9 @@ mod schema;
 pub mod text;
 mod user;
 
+#[cfg(test)]
+mod tests;
+
 pub use cluster::{
     DigestAlgorithm, Drain, Listener, Media, MediaPool, Network, Protocol, Signaling, State, StateType,
     VoipCluster, VoipClusterSpec,

@@ -4,4 +4,5 @@ mod examples;
 mod histories;
 mod leases;
 mod mistakes;
+mod schema;
 mod world;
