@@ -39,3 +39,6 @@ pub use fact::Fact;
 pub use state::{AddressOfRecord, Binding, Call};
 pub use store::{BindingUpdate, StoreReply, StoreRequest, Ticket};
 pub use switch::{Switch, SwitchStatus, Tables};
+
+#[cfg(test)]
+mod tests;

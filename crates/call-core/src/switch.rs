@@ -164,11 +164,11 @@ impl Switch {
         match turn.stored(ticket) {
             Some(StoreWaiter::Register(pending)) => registrar::stored(&mut turn, &pending, reply),
             Some(StoreWaiter::Located(id)) => {
-                self.with_call(now, out, id, |call, turn| call.located(turn, reply))
+                self.with_call(now, out, id, |call, turn| call.located(turn, reply));
             }
             // Calls go on whatever the store says: a live owner's memory is the truth.
             Some(StoreWaiter::Saved(id, then)) => {
-                self.with_call(now, out, id, |call, turn| call.saved(turn, then))
+                self.with_call(now, out, id, |call, turn| call.saved(turn, then));
             }
             Some(StoreWaiter::Nobody) | None => {}
         }

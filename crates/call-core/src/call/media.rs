@@ -41,7 +41,7 @@ impl ActiveCall {
         match asked {
             MediaAsked::Offer(leg) => self.branch_offered(turn, leg, outcome.sdp),
             MediaAsked::Progress(leg, status) => {
-                self.early_answered(turn, leg, status, outcome.sdp.as_deref())
+                self.early_answered(turn, leg, status, outcome.sdp.as_deref());
             }
             MediaAsked::Answer(leg) => self.answer_taken(turn, leg, outcome.sdp),
             MediaAsked::LateOffer(leg) => self.late_offered(turn, leg, outcome.sdp),

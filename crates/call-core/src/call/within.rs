@@ -141,7 +141,7 @@ impl ActiveCall {
             }
             // Nobody is there to understand it.
             None => {
-                Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-body").send(turn, key, request)
+                Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-body").send(turn, key, request);
             }
         }
     }

@@ -19,7 +19,7 @@ impl Switch {
             SipEvent::Request { key, flow, message } => self.on_request(now, key, flow, &message, out),
             SipEvent::Acked { key, message } => match self.core.servers.get(&key).copied() {
                 Some((id, _)) => {
-                    self.with_call(now, out, id, |call, turn| call.acknowledged(turn, key, &message))
+                    self.with_call(now, out, id, |call, turn| call.acknowledged(turn, key, &message));
                 }
                 None => self.turn(now, out).unowned_ack(key),
             },
@@ -34,7 +34,7 @@ impl Switch {
             }
             SipEvent::Response { key, message, .. } => match self.core.clients.get(&key).copied() {
                 Some((id, leg)) => {
-                    self.with_call(now, out, id, |call, turn| call.response(turn, leg, key, &message))
+                    self.with_call(now, out, id, |call, turn| call.response(turn, leg, key, &message));
                 }
                 None => self.turn(now, out).stray_response(key, &message),
             },

@@ -19,7 +19,7 @@ impl Switch {
             MediaEvent::Replied { reply, .. } => self.replied(now, reply, out),
             MediaEvent::Noticed { node, notice } => self.noticed(now, &node, &notice, out),
             MediaEvent::Undeliverable { ticket, .. } => {
-                self.media_unavailable(now, ticket, "not connected", out)
+                self.media_unavailable(now, ticket, "not connected", out);
             }
         }
     }
