@@ -24,6 +24,11 @@ pub(crate) fn split_once(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) 
 
 /// Where `wanted` first stands outside quoted strings and angle brackets.
 pub(crate) fn find_outside(bytes: &[u8], wanted: u8) -> Option<usize> {
+    // Most values have neither before it.
+    let first = memchr::memchr(wanted, bytes)?;
+    if memchr::memchr2(b'"', b'<', bytes.get(..first)?).is_none() {
+        return Some(first);
+    }
     let mut quoted = false;
     let mut bracketed = false;
     let mut escaped = false;

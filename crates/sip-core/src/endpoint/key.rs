@@ -14,31 +14,27 @@ use crate::via::MAGIC_COOKIE;
 pub struct Fingerprint(u64, u64);
 
 /// Makes fingerprints.
-pub struct Fingerprints {
-    keys: [DefaultHasher; 2],
-}
+pub struct Fingerprints(DefaultHasher);
 
 impl Fingerprints {
     /// Whose fingerprints nobody without `seed` can foresee.
     pub fn new(seed: &[u8; 32]) -> Self {
-        let key = |label: &[u8]| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write(&mac::hmac(seed, &[b"fingerprint", label]));
-            hasher
-        };
-        Self { keys: [key(b"1"), key(b"2")] }
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&mac::hmac(seed, &[b"fingerprint"]));
+        Self(hasher)
     }
 
     fn of(&self, kind: u8, parts: &[&[u8]]) -> Fingerprint {
-        let [mut a, mut b] = self.keys.clone();
-        for hasher in [&mut a, &mut b] {
-            hasher.write_u8(kind);
-            for part in parts {
-                hasher.write_usize(part.len());
-                hasher.write(part);
-            }
+        let mut hasher = self.0.clone();
+        hasher.write_u8(kind);
+        for part in parts {
+            hasher.write_usize(part.len());
+            hasher.write(part);
         }
-        Fingerprint(a.finish(), b.finish())
+        let first = hasher.finish();
+        // The state is wider than what it gives at a time: going on yields the other half, as SipHash-128 does.
+        hasher.write_u8(1);
+        Fingerprint(first, hasher.finish())
     }
 
     /// The server transaction of a request: top branch, sent-by and method, where ACK and CANCEL can be asked for the

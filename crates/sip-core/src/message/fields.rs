@@ -96,7 +96,7 @@ impl Message {
 
     /// The topmost Via in pieces.
     pub(crate) fn raw_via(&self) -> Option<RawVia<'_>> {
-        RawVia::parse(self.list(Header::Via).next()?)
+        self.headers(Header::Via).find_map(|line| syntax::elements(line).next()).and_then(RawVia::parse)
     }
 
     /// The Contact fields.
