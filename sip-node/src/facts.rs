@@ -1,5 +1,7 @@
-//! Where facts go: CDRs by a queue of their own, metrics and logs by a thread that may be held up by whoever reads
-//! the log. The decision thread only tries.
+//! Where facts go: counted at once, CDRs by a queue of their own, log lines by a thread that may be held up by
+//! whoever reads the log. The decision thread only tries.
+
+mod counts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +13,9 @@ use tracing::{info, warn};
 use voip_contract::admin::{CallRecord, EndedBy};
 use voip_telemetry::Redacted;
 
+pub(crate) use counts::FactCounts;
+
 use crate::cdr::CdrQueue;
-use crate::metrics::FactMetrics;
 use crate::threads::Threads;
 
 /// Facts that wait for the log.
@@ -23,19 +26,26 @@ const QUEUE: usize = 8_192;
 pub(crate) struct FactSink {
     cdrs: CdrQueue,
     facts: SyncSender<Fact>,
+    counts: FactCounts,
     dropped: Arc<AtomicU64>,
 }
 
 impl FactSink {
+    /// How often each kind of fact came.
+    pub(crate) fn counts(&self) -> &FactCounts {
+        &self.counts
+    }
+
     /// Passes a fact on; never blocks.
-    pub(crate) fn emit(&self, fact: Fact) {
+    pub(crate) fn emit(&mut self, fact: Fact) {
+        self.counts.count(&fact);
         match &fact {
             Fact::CallStarted(record) | Fact::CallAnswered(record) | Fact::CallEnded { record, .. } => {
                 self.cdrs.put(CallRecord::clone(record));
             }
             _ => {}
         }
-        if self.facts.try_send(fact).is_err() {
+        if is_logged(&fact) && self.facts.try_send(fact).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -50,22 +60,21 @@ pub(crate) struct FactLog {
 
 impl FactLog {
     /// Starts it; it ends when the sink is dropped.
-    pub(crate) fn start(
-        threads: &Threads,
-        cdrs: CdrQueue,
-        metrics: FactMetrics,
-    ) -> std::io::Result<(Self, FactSink)> {
+    pub(crate) fn start(threads: &Threads, cdrs: CdrQueue) -> std::io::Result<(Self, FactSink)> {
         let (sender, facts) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(0);
         threads.spawn("facts", move || {
             let _finished: SyncSender<()> = finished;
-            follow(&facts, &metrics);
+            for fact in facts {
+                log(&fact);
+            }
         })?;
         let dropped = Arc::new(AtomicU64::new(0));
-        Ok((Self { done, dropped: Arc::clone(&dropped) }, FactSink { cdrs, facts: sender, dropped }))
+        let counts = FactCounts::default();
+        Ok((Self { done, dropped: Arc::clone(&dropped) }, FactSink { cdrs, facts: sender, counts, dropped }))
     }
 
-    /// Facts that reached neither metrics nor log.
+    /// Facts that did not reach the log.
     pub(crate) fn dropped(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.dropped)
     }
@@ -77,10 +86,17 @@ impl FactLog {
     }
 }
 
-fn follow(facts: &Receiver<Fact>, metrics: &FactMetrics) {
-    for fact in facts {
-        metrics.count(&fact);
-        log(&fact);
+/// Whether [`log`] has something to say about it.
+fn is_logged(fact: &Fact) -> bool {
+    match fact {
+        Fact::CallStarted(_) | Fact::CallAnswered(_) | Fact::Registered { .. } | Fact::Refused { .. } => {
+            false
+        }
+        Fact::CallEnded { .. }
+        | Fact::MediaNodeReady { .. }
+        | Fact::MediaNodeLost { .. }
+        | Fact::MediaRefused { .. }
+        | Fact::ConfigRejected { .. } => true,
     }
 }
 

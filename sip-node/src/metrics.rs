@@ -1,69 +1,16 @@
-//! The metrics of this program: facts counted as they come, totals of others taken over when somebody looks.
+//! The metrics of this program: totals that others keep, taken over when somebody looks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use call_core::Fact;
 use tokio::sync::watch;
-use voip_contract::admin::{CallRecord, NodeState};
+use voip_contract::admin::NodeState;
 use voip_telemetry::Registry;
-use voip_telemetry::metrics::{Counters, MetricsError};
+use voip_telemetry::metrics::{Counters, Label, MetricsError};
 
 use crate::cdr::CdrCounters;
 use crate::config::ConfigState;
 use crate::decide::Snapshot;
-
-/// Counters that facts raise.
-#[derive(Debug, Clone)]
-pub(crate) struct FactMetrics {
-    calls: Counters,
-    refused: Counters,
-    media_refused: Counters,
-}
-
-impl FactMetrics {
-    /// Registers them.
-    pub(crate) fn new(registry: &Registry) -> Result<Self, MetricsError> {
-        Ok(Self {
-            calls: registry.counters("voip_calls_total", "Calls that ended, by outcome", &["outcome"])?,
-            refused: registry.counters(
-                "voip_sip_requests_refused_total",
-                "Requests refused before they became a call or a registration",
-                &["method", "status", "reason"],
-            )?,
-            media_refused: registry.counters(
-                "voip_media_refusals_total",
-                "Requests of calls that a media-node refused",
-                &["reason"],
-            )?,
-        })
-    }
-
-    /// Counts one fact.
-    pub(crate) fn count(&self, fact: &Fact) {
-        match fact {
-            Fact::CallEnded { record, .. } => self.calls.increment(&[outcome(record).into()]),
-            Fact::Refused { method, status, reason } => {
-                self.refused.increment(&[(*method).into(), (*status).into(), (*reason).into()]);
-            }
-            Fact::MediaRefused { reason, .. } => self.media_refused.increment(&[(*reason).into()]),
-            _ => {}
-        }
-    }
-}
-
-/// One of a few words for how a call ended.
-fn outcome(record: &CallRecord) -> &'static str {
-    match record.sip_status {
-        _ if record.answered_at_ms.is_some() => "answered",
-        486 | 600 => "busy",
-        408 | 480 => "no-answer",
-        487 => "cancelled",
-        404 | 484 | 604 => "not-found",
-        500..=599 => "failed",
-        _ => "rejected",
-    }
-}
 
 /// Where totals of others are read.
 pub(crate) struct Totals {
@@ -81,6 +28,7 @@ pub(crate) struct Totals {
 pub(crate) fn register(registry: &Registry, totals: Totals) -> Result<(), MetricsError> {
     register_state(registry, totals.snapshot.clone())?;
     register_sip(registry, totals.snapshot.clone())?;
+    register_facts(registry, totals.snapshot.clone())?;
     register_queues(registry, totals.snapshot, Arc::clone(&totals.cdrs), totals.facts_dropped)?;
     register_cdrs(registry, totals.cdrs)?;
     register_config(registry, totals.config)
@@ -151,6 +99,37 @@ fn register_sip(registry: &Registry, source: watch::Receiver<Arc<Snapshot>>) -> 
     Ok(())
 }
 
+fn register_facts(registry: &Registry, source: watch::Receiver<Arc<Snapshot>>) -> Result<(), MetricsError> {
+    let calls = registry.counters("voip_calls_total", "Calls that ended, by outcome", &["outcome"])?;
+    let refused = registry.counters(
+        "voip_sip_requests_refused_total",
+        "Requests refused before they became a call or a registration",
+        &["method", "status", "reason"],
+    )?;
+    let media_refused =
+        registry.counters("voip_media_refusals_total", "Requests that a media-node refused", &["reason"])?;
+    registry.before_print(move || {
+        let snapshot = Arc::clone(&source.borrow());
+        let facts = &snapshot.facts;
+        for (outcome, total) in &facts.calls {
+            raise(&calls, &[(*outcome).into()], *total);
+        }
+        for ((method, status, reason), total) in &facts.refused {
+            raise(&refused, &[(*method).into(), (*status).into(), (*reason).into()], *total);
+        }
+        for (reason, total) in &facts.media_refused {
+            raise(&media_refused, &[(*reason).into()], *total);
+        }
+    });
+    Ok(())
+}
+
+fn raise(counters: &Counters, labels: &[Label], total: u64) {
+    if let Some(counter) = counters.with(labels) {
+        counter.raise_to(total);
+    }
+}
+
 fn register_queues(
     registry: &Registry,
     source: watch::Receiver<Arc<Snapshot>>,
@@ -167,9 +146,7 @@ fn register_queues(
             ("facts", facts.load(Ordering::Relaxed)),
             ("cdr", cdrs.dropped.load(Ordering::Relaxed)),
         ] {
-            if let Some(counter) = dropped.with(&[queue.into()]) {
-                counter.raise_to(total);
-            }
+            raise(&dropped, &[queue.into()], total);
         }
     });
     Ok(())

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use call_core::event::{AdminOrder, Documents};
-use call_core::store::{StoreReply, Ticket};
 use tokio::sync::mpsc;
 
 use crate::media::MediaInput;
@@ -11,8 +10,6 @@ use crate::transport::{Sleeper, Waker, wake_pair};
 
 /// Messages of media-nodes that wait: their streams are read no further meanwhile.
 const MEDIA: usize = 1_024;
-/// Replies of the store that wait: it serves nothing meanwhile.
-const STORE: usize = 4_096;
 /// Documents and orders that wait.
 const CONTROL: usize = 16;
 
@@ -47,20 +44,12 @@ impl<T> Post<T> {
         self.waker.wake();
         put
     }
-
-    /// The same from a thread of its own.
-    pub(crate) fn put_blocking(&self, message: T) -> bool {
-        let put = self.queue.blocking_send(message).is_ok();
-        self.waker.wake();
-        put
-    }
 }
 
 /// The decision thread's end of all queues.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(super) media: mpsc::Receiver<MediaInput>,
-    pub(super) store: mpsc::Receiver<(Ticket, StoreReply)>,
     pub(super) control: mpsc::Receiver<Control>,
     pub(super) sleeper: Sleeper,
 }
@@ -68,13 +57,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// Whether nothing waits in any queue.
     pub(super) fn is_empty(&self) -> bool {
-        self.media.is_empty() && self.store.is_empty() && self.control.is_empty()
-    }
-
-    /// The next reply of the store.
-    #[cfg(test)]
-    pub(crate) fn store_blocking(&mut self) -> Option<(Ticket, StoreReply)> {
-        self.store.blocking_recv()
+        self.media.is_empty() && self.control.is_empty()
     }
 }
 
@@ -83,8 +66,6 @@ impl Inbox {
 pub(crate) struct Posts {
     /// From media-nodes.
     pub(crate) media: Post<MediaInput>,
-    /// From the store.
-    pub(crate) store: Post<(Ticket, StoreReply)>,
     /// From everybody else.
     pub(crate) control: Post<Control>,
 }
@@ -93,12 +74,8 @@ pub(crate) struct Posts {
 pub(crate) fn inbox() -> std::io::Result<(Posts, Inbox)> {
     let (waker, sleeper) = wake_pair()?;
     let (media, media_inputs) = mpsc::channel(MEDIA);
-    let (store, replies) = mpsc::channel(STORE);
     let (control, orders) = mpsc::channel(CONTROL);
-    let posts = Posts {
-        media: Post { queue: media, waker: waker.clone() },
-        store: Post { queue: store, waker: waker.clone() },
-        control: Post { queue: control, waker },
-    };
-    Ok((posts, Inbox { media: media_inputs, store: replies, control: orders, sleeper }))
+    let posts =
+        Posts { media: Post { queue: media, waker: waker.clone() }, control: Post { queue: control, waker } };
+    Ok((posts, Inbox { media: media_inputs, control: orders, sleeper }))
 }

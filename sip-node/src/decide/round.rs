@@ -18,7 +18,7 @@ use super::snapshot::{Board, Snapshot};
 use crate::clock::Clock;
 use crate::facts::FactSink;
 use crate::media::MediaLinks;
-use crate::store::StoreQueue;
+use crate::store::MemoryStore;
 use crate::transport::{Sent, TransportCounters, UdpListener, wait};
 
 /// Messages taken from one queue in one turn.
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
     pub(crate) endpoint: Endpoint,
     pub(crate) switch: Switch,
     pub(crate) inbox: Inbox,
-    pub(crate) store: StoreQueue,
+    pub(crate) store: MemoryStore,
     pub(crate) facts: FactSink,
     pub(crate) board: Board,
     pub(crate) documents: Arc<Documents>,
@@ -85,9 +85,10 @@ impl Decider {
         self.drain_pending();
         busy |= self.drain_inbox();
         self.run_timers();
+        self.serve_store();
         let now = self.parts.clock.now();
         self.publish(now);
-        busy || !self.pending.is_empty()
+        busy || !self.pending.is_empty() || self.parts.store.waiting() > 0
     }
 
     fn receive(&mut self) -> bool {
@@ -122,10 +123,6 @@ impl Decider {
             let Ok(input) = self.parts.inbox.media.try_recv() else { break };
             self.media.take(input, |event| events.push(Event::Media(event)));
         }
-        for _ in 0..BURST {
-            let Ok((ticket, reply)) = self.parts.inbox.store.try_recv() else { break };
-            events.push(Event::Stored(ticket, reply));
-        }
         while let Ok(control) = self.parts.inbox.control.try_recv() {
             match control {
                 Control::Config(documents) => {
@@ -140,6 +137,14 @@ impl Decider {
             self.decide(event);
         }
         !self.parts.inbox.is_empty()
+    }
+
+    /// Serves what was asked of the store in this turn; what that leads to is for the next.
+    fn serve_store(&mut self) {
+        for _ in 0..self.parts.store.waiting() {
+            let Some((ticket, reply)) = self.parts.store.serve() else { return };
+            self.decide(Event::Stored(ticket, reply));
+        }
     }
 
     fn run_timers(&mut self) {
@@ -226,13 +231,14 @@ impl Decider {
 
     fn publish(&mut self, now: Now) {
         let Self { parts, media, transport, store_refused, unanswered, .. } = self;
-        let Parts { board, switch, endpoint, documents, .. } = parts;
+        let Parts { board, switch, endpoint, documents, facts, .. } = parts;
         board.publish(now, || Snapshot {
             switch: Some(switch.status(now)),
             unanswered: unanswered.len(),
             documents: fingerprints(documents),
             transport: *transport,
             sip: endpoint.counters(),
+            facts: facts.counts().clone(),
             store_refused: *store_refused,
             media_undeliverable: media.undeliverable(),
         });

@@ -9,6 +9,7 @@ use call_core::SwitchStatus;
 use sip_core::{Instant, Now};
 use tokio::sync::watch;
 
+use crate::facts::FactCounts;
 use crate::transport::TransportCounters;
 
 /// Least time between two snapshots.
@@ -29,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) transport: TransportCounters,
     /// What the transaction layer counted.
     pub(crate) sip: sip_core::Counters,
+    /// How often each kind of fact came.
+    pub(crate) facts: FactCounts,
     /// Requests for which the store had no room.
     pub(crate) store_refused: u64,
     /// Messages for media-nodes that could not be handed over.

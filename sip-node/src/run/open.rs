@@ -24,11 +24,12 @@ use crate::clock::Clock;
 use crate::config::{self, Watch};
 use crate::decide::{Board, Control, Decider, Parts, Post, Posts, Snapshot, inbox};
 use crate::facts::FactLog;
+use crate::http;
 use crate::media::MediaInput;
-use crate::metrics::{self, FactMetrics, Totals};
+use crate::metrics::{self, Totals};
+use crate::store::MemoryStore;
 use crate::threads::Threads;
 use crate::transport::{BindError, UdpListener};
-use crate::{http, store};
 
 /// What `Server` and `User-Agent` say.
 const SERVER: &str = concat!("voip-operator/", env!("CARGO_PKG_VERSION"));
@@ -76,11 +77,9 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     let (cdrs, cdr_queue) = CdrWriter::start(&threads, &args.state.join(CDR_DATABASE))?;
     let registry = Registry::new();
     let start = |what| move |source| RunError::Start { what, source };
-    let (log, facts) = FactLog::start(&threads, cdr_queue, FactMetrics::new(&registry)?)
-        .map_err(start("the thread for facts"))?;
+    let (log, facts) = FactLog::start(&threads, cdr_queue).map_err(start("the thread for facts"))?;
     let (posts, inbox) = inbox().map_err(start("the queues"))?;
-    let Posts { media, store: replies, control } = posts;
-    let store = store::start(&threads, replies).map_err(start("the store"))?;
+    let Posts { media, control } = posts;
     let (board, snapshot) = Board::new();
     let watch = Watch::new(args.config.clone(), &loaded);
     let totals = Totals {
@@ -95,8 +94,18 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     let heartbeat = health.heartbeat("decisions", STUCK);
     let documents = Arc::clone(&loaded.documents);
     let clock = Clock::start();
-    let parts =
-        Parts { clock, listeners, endpoint, switch, inbox, store, facts, board, documents, heartbeat };
+    let parts = Parts {
+        clock,
+        listeners,
+        endpoint,
+        switch,
+        inbox,
+        store: MemoryStore::default(),
+        facts,
+        board,
+        documents,
+        heartbeat,
+    };
     let decider =
         threads.spawn("decisions", || Decider::new(parts).run()).map_err(start("the decision thread"))?;
     let sources = http::Sources { snapshot: snapshot.clone(), config: watch.state() };

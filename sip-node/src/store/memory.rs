@@ -1,75 +1,76 @@
-//! The store of a cluster with one sip-node: tables in memory, on a thread of its own.
+//! The store of a cluster with one sip-node: tables in memory, owned by the decision thread.
+//!
+//! A thread of its own would cost two wake-ups per registration and give nothing. So that no path learns to rely on
+//! an answer inline, requests are queued and served later in the turn.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use call_core::bindings::{current_bindings, update_bindings};
 use call_core::state::{AddressOfRecord, Binding, Call};
 use call_core::store::{StoreReply, StoreRequest, Ticket};
 use voip_contract::CallId;
 
-use super::StoreQueue;
-use crate::clock::wall_ms;
-use crate::decide::Post;
-use crate::threads::Threads;
-
-/// Requests waiting for the store.
+/// Requests that wait.
 const QUEUE: usize = 16_384;
 /// Addresses of record with bindings.
 const MAX_ADDRESSES: usize = 100_000;
 /// Calls.
 const MAX_CALLS: usize = 40_000;
-/// Time between two looks for bindings that expired unread.
-const SWEEP: Duration = Duration::from_secs(30);
+/// Addresses looked at per registration for bindings that expired unread: more than one can come, so they get fewer.
+const SWEEP: usize = 2;
 
-/// Starts the store; replies go to `replies`. It ends when the queue is dropped.
-pub(crate) fn start(threads: &Threads, replies: Post<(Ticket, StoreReply)>) -> std::io::Result<StoreQueue> {
-    let (sender, requests) = sync_channel(QUEUE);
-    threads.spawn("store", move || serve(&requests, &replies))?;
-    Ok(StoreQueue(sender))
-}
-
-fn serve(requests: &Receiver<(Ticket, StoreRequest)>, replies: &Post<(Ticket, StoreReply)>) {
-    let mut memory = Memory::default();
-    let mut swept = Instant::now();
-    loop {
-        match requests.recv_timeout(SWEEP) {
-            Ok((ticket, request)) => {
-                if !replies.put_blocking((ticket, memory.apply(request))) {
-                    return;
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if swept.elapsed() >= SWEEP {
-            memory.sweep(wall_ms());
-            swept = Instant::now();
-        }
-    }
-}
-
+/// The tables and the queue before them.
 #[derive(Debug, Default)]
-struct Memory {
+pub(crate) struct MemoryStore {
+    queue: VecDeque<(Ticket, StoreRequest)>,
     bindings: HashMap<AddressOfRecord, Vec<Binding>>,
+    /// Every key of `bindings` once, in the order in which they are swept.
+    rounds: VecDeque<AddressOfRecord>,
     calls: HashMap<CallId, Box<Call>>,
 }
 
-impl Memory {
+impl MemoryStore {
+    /// Queues a request; false when too many wait.
+    pub(crate) fn put(&mut self, ticket: Ticket, request: StoreRequest) -> bool {
+        if self.queue.len() >= QUEUE {
+            return false;
+        }
+        self.queue.push_back((ticket, request));
+        true
+    }
+
+    /// Requests that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Serves the request that has waited longest.
+    pub(crate) fn serve(&mut self) -> Option<(Ticket, StoreReply)> {
+        let (ticket, request) = self.queue.pop_front()?;
+        Some((ticket, self.apply(request)))
+    }
+
     fn apply(&mut self, request: StoreRequest) -> StoreReply {
         match request {
             StoreRequest::UpdateBindings { aor, update, now_ms } => {
-                if self.bindings.len() >= MAX_ADDRESSES && !self.bindings.contains_key(&aor) {
-                    return StoreReply::Unavailable;
-                }
-                self.with_bindings(aor, |bindings| update_bindings(bindings, &update, now_ms))
+                self.sweep(now_ms);
+                let full = self.bindings.len() >= MAX_ADDRESSES;
+                let bindings = match self.bindings.entry(aor) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(_) if full => return StoreReply::Unavailable,
+                    Entry::Vacant(entry) => {
+                        self.rounds.push_back(entry.key().clone());
+                        entry.insert(Vec::new())
+                    }
+                };
+                update_bindings(bindings, &update, now_ms)
             }
             StoreRequest::LoadBindings { aor, now_ms } => match self.bindings.get_mut(&aor) {
                 Some(bindings) => current_bindings(bindings, now_ms),
                 None => StoreReply::Bindings(Vec::new()),
             },
-            StoreRequest::PutCall(call) => self.put(call),
+            StoreRequest::PutCall(call) => self.put_call(call),
             StoreRequest::RemoveCall(id) => {
                 self.calls.remove(&id);
                 StoreReply::Done
@@ -77,24 +78,7 @@ impl Memory {
         }
     }
 
-    /// Runs `change` on the bindings of `aor`, and keeps no entry for an AoR without any.
-    fn with_bindings(
-        &mut self,
-        aor: AddressOfRecord,
-        change: impl FnOnce(&mut Vec<Binding>) -> StoreReply,
-    ) -> StoreReply {
-        let mut entry = match self.bindings.entry(aor) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry,
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert_entry(Vec::new()),
-        };
-        let reply = change(entry.get_mut());
-        if entry.get().is_empty() {
-            entry.remove();
-        }
-        reply
-    }
-
-    fn put(&mut self, call: Box<Call>) -> StoreReply {
+    fn put_call(&mut self, call: Box<Call>) -> StoreReply {
         if self.calls.len() >= MAX_CALLS && !self.calls.contains_key(&call.id) {
             return StoreReply::Unavailable;
         }
@@ -102,11 +86,18 @@ impl Memory {
         StoreReply::Done
     }
 
+    /// Drops what has expired of the next few addresses, and those that have nothing left.
     fn sweep(&mut self, now_ms: u64) {
-        self.bindings.retain(|_, bindings| {
+        for _ in 0..SWEEP {
+            let Some(aor) = self.rounds.pop_front() else { return };
+            let Some(bindings) = self.bindings.get_mut(&aor) else { continue };
             bindings.retain(|binding| binding.expires_at_ms > now_ms);
-            !bindings.is_empty()
-        });
+            if bindings.is_empty() {
+                self.bindings.remove(&aor);
+            } else {
+                self.rounds.push_back(aor);
+            }
+        }
     }
 }
 

@@ -29,12 +29,12 @@ fn binding(contact: &str, cseq: u32, expires_at_ms: u64) -> Binding {
     }
 }
 
-fn register(memory: &mut Memory, user: &str, bindings: Vec<Binding>) -> StoreReply {
+fn register(memory: &mut MemoryStore, user: &str, bindings: Vec<Binding>) -> StoreReply {
     let update = BindingUpdate::Apply { bindings, max_contacts: 2 };
     memory.apply(StoreRequest::UpdateBindings { aor: aor(user), update, now_ms: 1_000 })
 }
 
-fn load(memory: &mut Memory, user: &str, now_ms: u64) -> Vec<String> {
+fn load(memory: &mut MemoryStore, user: &str, now_ms: u64) -> Vec<String> {
     match memory.apply(StoreRequest::LoadBindings { aor: aor(user), now_ms }) {
         StoreReply::Bindings(bindings) => bindings.into_iter().map(|binding| binding.contact).collect(),
         other => panic!("{other:?}"),
@@ -43,7 +43,7 @@ fn load(memory: &mut Memory, user: &str, now_ms: u64) -> Vec<String> {
 
 #[test]
 fn bindings_are_kept_until_they_expire() {
-    let mut memory = Memory::default();
+    let mut memory = MemoryStore::default();
     register(&mut memory, "1001", vec![binding("sip:a@127.0.0.1", 1, 5_000)]);
     assert_eq!(load(&mut memory, "1001", 4_999), ["sip:a@127.0.0.1"]);
     assert!(load(&mut memory, "1002", 0).is_empty());
@@ -51,11 +51,11 @@ fn bindings_are_kept_until_they_expire() {
 }
 
 #[test]
-fn refusals_change_nothing_and_leave_no_entry() {
-    let mut memory = Memory::default();
+fn refusals_change_nothing() {
+    let mut memory = MemoryStore::default();
     let three = ["sip:a@h", "sip:b@h", "sip:c@h"].map(|contact| binding(contact, 1, 5_000));
     assert!(matches!(register(&mut memory, "1001", three.to_vec()), StoreReply::TooManyContacts));
-    assert!(memory.bindings.is_empty());
+    assert!(load(&mut memory, "1001", 1_000).is_empty());
     register(&mut memory, "1001", vec![binding("sip:a@h", 5, 5_000)]);
     let older = register(&mut memory, "1001", vec![binding("sip:a@h", 4, 9_000)]);
     assert!(matches!(older, StoreReply::OutOfOrder));
@@ -63,21 +63,38 @@ fn refusals_change_nothing_and_leave_no_entry() {
 }
 
 #[test]
-fn what_expires_unread_is_swept() {
-    let mut memory = Memory::default();
-    register(&mut memory, "1001", vec![binding("sip:a@h", 1, 5_000)]);
-    register(&mut memory, "1002", vec![binding("sip:b@h", 1, 9_000)]);
-    memory.sweep(6_000);
-    assert_eq!(memory.bindings.keys().collect::<Vec<_>>(), [&aor("1002")]);
+fn what_expires_unread_is_gone_after_as_many_registrations() {
+    let mut memory = MemoryStore::default();
+    for user in 0..50 {
+        register(&mut memory, &format!("old{user}"), vec![binding("sip:a@h", 1, 5_000)]);
+    }
+    for cseq in 1..60 {
+        let update =
+            BindingUpdate::Apply { bindings: vec![binding("sip:b@h", cseq, 9_000)], max_contacts: 2 };
+        memory.apply(StoreRequest::UpdateBindings { aor: aor("new"), update, now_ms: 6_000 });
+    }
+    assert_eq!(memory.bindings.keys().collect::<Vec<_>>(), [&aor("new")]);
+    assert_eq!(memory.rounds, [aor("new")]);
 }
 
 #[test]
-fn replies_come_from_another_thread_with_their_ticket() {
-    let (posts, mut inbox) = crate::decide::inbox().unwrap();
-    let (threads, _ended) = Threads::new();
-    let queue = start(&threads, posts.store).unwrap();
-    assert!(queue.put(Ticket(42), StoreRequest::LoadBindings { aor: aor("1001"), now_ms: 0 }));
-    let (ticket, reply) = inbox.store_blocking().unwrap();
-    assert_eq!(ticket, Ticket(42));
-    assert!(matches!(reply, StoreReply::Bindings(bindings) if bindings.is_empty()));
+fn an_address_that_comes_and_goes_is_swept_once() {
+    let mut memory = MemoryStore::default();
+    for cseq in 0..40 {
+        let expires = if cseq % 2 == 0 { 5_000 } else { 0 };
+        register(&mut memory, "1001", vec![binding("sip:a@h", cseq + 1, expires)]);
+    }
+    assert!(memory.rounds.len() <= 1 && memory.bindings.len() <= 1);
+}
+
+#[test]
+fn requests_are_served_in_order_when_asked_and_a_full_queue_says_so() {
+    let mut memory = MemoryStore::default();
+    for ticket in 0..QUEUE as u64 {
+        assert!(memory.put(Ticket(ticket), StoreRequest::RemoveCall(CallId(1))));
+    }
+    assert!(!memory.put(Ticket(0), StoreRequest::RemoveCall(CallId(1))));
+    assert!(matches!(memory.serve(), Some((Ticket(0), StoreReply::Done))));
+    assert!(matches!(memory.serve(), Some((Ticket(1), StoreReply::Done))));
+    assert_eq!(memory.waiting(), QUEUE - 2);
 }
