@@ -232,3 +232,18 @@ pub(super) fn glare_delay(made_the_dialog: bool, random: u64) -> Duration {
     let tens = if made_the_dialog { 210 + random % 191 } else { random % 201 };
     Duration::from_millis(tens * 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn glare_delays_never_meet() {
+        for random in (0..2_000).chain([u64::MAX]) {
+            let (maker, other) =
+                (glare_delay(true, random).as_millis(), glare_delay(false, random).as_millis());
+            assert!((2_100..=4_000).contains(&maker) && other <= 2_000, "{maker} {other}");
+            assert_eq!((maker % 10, other % 10), (0, 0));
+        }
+    }
+}

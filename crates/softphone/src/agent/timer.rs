@@ -74,3 +74,29 @@ impl Timers {
         self.pending.retain(|_, timer| keep(timer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timers_fire_in_order_when_due_and_only_if_they_are_kept() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut timers = Timers::default();
+        timers.set(at(20), Timer::Hangup(1));
+        timers.set(at(10), Timer::Refresh);
+        timers.set(at(10), Timer::Answer(2));
+        timers.set(at(5), Timer::GiveUp(3));
+        timers.retain(|timer| timer.leg() != Some(3));
+        assert_eq!(timers.deadline(), Some(at(10)));
+        assert_eq!(timers.pop(at(9)), None);
+        assert_eq!(timers.pop(at(10)), Some(Timer::Refresh));
+        assert_eq!(timers.pop(at(10)), Some(Timer::Answer(2)), "in the order in which they were set");
+        assert_eq!(timers.pop(at(10)), None);
+        assert_eq!(timers.pop(at(30)), Some(Timer::Hangup(1)));
+        assert_eq!(timers.deadline(), None);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) forget: AtomicBool,
     /// Expires of the accepted REGISTERs, in order.
     pub(crate) expires: Mutex<Vec<u32>>,
+    registered: Condvar,
 }
 
 /// A running registrar; ends when dropped.
@@ -50,6 +51,14 @@ impl Registrar {
 
     pub(crate) fn challenges(&self) -> u32 {
         self.shared.challenges.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many REGISTERs were accepted.
+    pub(crate) fn wait_registered(&self, times: usize, timeout: Duration) {
+        let expires = self.shared.expires.lock().unwrap();
+        let few = |expires: &mut Vec<u32>| expires.len() < times;
+        let (expires, waited) = self.shared.registered.wait_timeout_while(expires, timeout, few).unwrap();
+        assert!(!waited.timed_out(), "{expires:?}");
     }
 
     pub(crate) fn accepted(&self) -> u32 {
@@ -171,6 +180,7 @@ impl Worker {
         }
         let granted = asked.min(most);
         self.shared.expires.lock().unwrap().push(granted);
+        self.shared.registered.notify_all();
         let contact = request.text(Header::Contact).unwrap().into_owned();
         let builder = Message::response_to(request, StatusCode::OK).to_tag("registrar");
         if granted == 0 {

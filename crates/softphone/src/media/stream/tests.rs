@@ -22,15 +22,8 @@ const BOTH: Direction = Direction { send: true, receive: true };
 
 /// Waits until `enough`, at most 10 s.
 fn wait(stream: &MediaStream, enough: impl Fn(&MediaReport) -> bool) -> MediaReport {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let report = stream.report();
-        if enough(&report) {
-            return report;
-        }
-        assert!(Instant::now() < deadline, "{report:?}");
-        std::thread::yield_now();
-    }
+    let report = stream.wait(Duration::from_secs(10), enough);
+    report.unwrap_or_else(|| panic!("{:?}", stream.report()))
 }
 
 #[test]
