@@ -202,7 +202,8 @@ fn header_lines(scan: &mut Scan<'_>, lines: &mut Vec<Line>) -> Result<(), HeadEr
 }
 
 fn header_line(line: &[u8], from: usize) -> Option<Line> {
-    let colon = memchr::memchr(b':', line)?;
+    // Names are short: nothing faster than to look.
+    let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = line.split_at_checked(colon)?;
     let name = name.trim_ascii_end();
     let header = match Header::known(name) {
@@ -211,13 +212,10 @@ fn header_line(line: &[u8], from: usize) -> Option<Line> {
         None => return None,
     };
     let value = value.get(1..)?;
-    let lead = value.len() - value.trim_ascii_start().len();
-    let begin = from + colon + 1 + lead;
-    Some(Line {
-        header,
-        name: span(from, from + name.len()),
-        value: span(begin, begin + syntax::trim(value).len()),
-    })
+    let value = value.trim_ascii_start();
+    let begin = from + line.len() - value.len();
+    let end = begin + value.trim_ascii_end().len();
+    Some(Line { header, name: span(from, from + name.len()), value: span(begin, end) })
 }
 
 /// Indexes what the builder wrote: the same pass, which cannot fail on it.
