@@ -133,8 +133,9 @@ impl Control {
         true
     }
 
-    /// Once a second: frees orphans, announces.
+    /// Once a second: frees orphans, looks whether ports of others have become free, announces.
     pub(crate) fn on_tick(&mut self) {
+        self.ports.reclaim();
         self.free_orphans();
         self.announce();
     }

@@ -20,7 +20,12 @@ pub(crate) struct BoundPorts {
     bind: IpAddr,
     pool: PortPool,
     bound: HashMap<PortPair, Sockets>,
+    /// Where the next look at foreign ports begins.
+    next_look: usize,
 }
+
+/// Foreign pairs that are tried in one go.
+const LOOK: usize = 256;
 
 /// Why a pair could not be bound.
 enum BindError {
@@ -34,17 +39,38 @@ impl BoundPorts {
     /// Tries every port of `range` once. Fails when `bind` is no address of this machine.
     pub(crate) fn probe(bind: IpAddr, range: PortRange) -> io::Result<Self> {
         let mut pool = PortPool::new(range.first, range.last);
+        let mut taken = Vec::new();
         for port in range.first..=range.last {
             match UdpSocket::bind(SocketAddr::new(bind, port)) {
                 Ok(_) => {}
                 Err(error) if is_taken(&error) => {
                     pool.mark_foreign(port);
-                    tracing::warn!(port, %error, "an RTP port is taken by another program and will not be used");
+                    taken.push(port);
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self { bind, pool, bound: HashMap::new() })
+        if let Some(first) = taken.first() {
+            let (ports, last) = (taken.len(), taken.last());
+            tracing::warn!(ports, first, last, "RTP ports are taken by other programs and will not be used");
+        }
+        Ok(Self { bind, pool, bound: HashMap::new(), next_look: 0 })
+    }
+
+    /// Takes back foreign pairs whose ports have become free. Tries some of them; the others next time.
+    pub(crate) fn reclaim(&mut self) {
+        let foreign = self.pool.foreign_pairs().count();
+        if foreign == 0 {
+            return;
+        }
+        let begin = self.next_look % foreign;
+        let tried: Vec<_> = self.pool.foreign_pairs().skip(begin).take(LOOK).collect();
+        self.next_look = if begin + tried.len() < foreign { begin + tried.len() } else { 0 };
+        for pair in tried {
+            if self.bind(pair).is_ok() && self.pool.reclaim(pair) {
+                tracing::info!(port = pair.rtp(), "a pair of RTP ports is free again");
+            }
+        }
     }
 
     /// The sockets of a pair that [`Ports::take`] gave.
@@ -155,6 +181,20 @@ mod tests {
         let _foreign = UdpSocket::bind((LOCALHOST, range.first + 1)).unwrap();
         assert_eq!(ports.take(LOCALHOST).map(PortPair::rtp), Some(range.first + 2));
         assert_eq!((ports.capacity(), ports.in_use()), (3, 1));
+    }
+
+    #[test]
+    fn a_port_that_its_taker_gives_up_is_ours_again() {
+        let range = range();
+        let foreign = [0, 5].map(|offset| UdpSocket::bind((LOCALHOST, range.first + offset)).unwrap());
+        let mut ports = BoundPorts::probe(LOCALHOST, range).unwrap();
+        ports.reclaim();
+        assert_eq!((ports.capacity(), ports.foreign()), (2, 2), "they are still taken");
+        drop(foreign);
+        ports.reclaim();
+        assert_eq!((ports.capacity(), ports.foreign()), (4, 0));
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take(LOCALHOST)).map(PortPair::rtp).collect();
+        assert_eq!(taken, [2, 6, 0, 4].map(|offset| range.first + offset));
     }
 
     #[test]

@@ -119,6 +119,24 @@ impl PortPool {
         true
     }
 
+    /// Says that nobody else has the ports of a foreign pair any more: it is handed out after all that are free now.
+    /// False, and nothing changes, when it was not foreign. Takes time with the number of free pairs.
+    pub fn reclaim(&mut self, pair: PortPair) -> bool {
+        let Some(state @ State::Foreign) = self.state_mut(pair.rtp()) else { return false };
+        *state = State::Free;
+        self.foreign = self.foreign.saturating_sub(1);
+        // It may still wait where it did before it became foreign.
+        self.queue.retain(|queued| *queued != pair);
+        self.queue.push_back(pair);
+        true
+    }
+
+    /// The pairs that are foreign and not in use, by number.
+    pub fn foreign_pairs(&self) -> impl Iterator<Item = PortPair> + '_ {
+        let pairs = (self.base..=u16::MAX).step_by(2).filter_map(PortPair::new);
+        pairs.zip(&self.states).filter(|(_, state)| **state == State::Foreign).map(|(pair, _)| pair)
+    }
+
     /// Pairs that are ours to use, in use or not.
     pub fn capacity(&self) -> usize {
         self.states.len().saturating_sub(self.foreign)

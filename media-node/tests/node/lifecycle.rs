@@ -24,17 +24,20 @@ async fn ports_of_other_programs_are_skipped_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_taken_after_the_start_costs_capacity_but_no_call() {
+async fn a_port_taken_after_the_start_costs_capacity_until_it_is_given_up() {
     let node = Node::start(&Setup { ports: 12, calls: 3, ..Setup::default() });
     let mut sip_node = SipNode::start(&node, 1).await;
     assert_eq!(sip_node.announcement(|_| true).await.capacity, 3);
-    let _foreign = std::net::UdpSocket::bind((node.address, FIRST_PORT + 1)).unwrap();
+    let foreign = std::net::UdpSocket::bind((node.address, FIRST_PORT + 1)).unwrap();
     let (caller, callee) = (Phone::new().await, Phone::new().await);
     let (to_caller, _) = sip_node.join(CallId(1), &caller, &callee).await;
     caller.send(&packet(1), to_caller).await;
     assert_eq!(callee.receive().await, packet(1));
     sip_node.announcement(|node| node.capacity == 2).await;
     node.wait_for("/readyz", "not ready", |ok, body| !ok && body.contains("2 of 3 calls fit")).await;
+    drop(foreign);
+    sip_node.announcement(|node| node.capacity == 3).await;
+    node.wait_for("/readyz", "ready again", |ok, _| ok).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

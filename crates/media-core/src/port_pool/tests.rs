@@ -48,6 +48,19 @@ fn a_foreign_port_takes_its_pair_out_even_after_use() {
     assert_eq!(pool.take(), None);
 }
 
+#[test]
+fn a_foreign_pair_can_be_had_back_once_at_the_very_end_too() {
+    let mut pool = PortPool::new(65_532, 65_535);
+    assert!(pool.mark_foreign(65_535));
+    assert_eq!(pool.foreign_pairs().map(PortPair::rtp).collect::<Vec<_>>(), [65_534]);
+    let pair = PortPair::new(65_534).unwrap();
+    assert!(pool.reclaim(pair) && !pool.reclaim(pair));
+    assert_eq!(
+        [pool.take(), pool.take(), pool.take()].map(|p| p.map(PortPair::rtp)),
+        [Some(65_532), Some(65_534), None]
+    );
+}
+
 /// What the pool should be, without regard to cost.
 #[derive(Default)]
 struct Model {
@@ -68,7 +81,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn it_behaves_as_the_naive_model(first in 90u16..110, length in 0u16..40, steps in prop::collection::vec((0u8..4, 80u16..160), 0..200)) {
+    fn it_behaves_as_the_naive_model(first in 90u16..110, length in 0u16..40, steps in prop::collection::vec((0u8..5, 80u16..160), 0..200)) {
         let last = first + length;
         let mut pool = PortPool::new(first, last);
         let mut model = Model::default();
@@ -87,10 +100,19 @@ proptest! {
                     }
                     prop_assert_eq!(pool.release(PortPair::new(even).unwrap()), was_taken);
                 }
-                _ => prop_assert_eq!(pool.mark_foreign(port), ours && model.foreign.insert(even)),
+                3 => prop_assert_eq!(pool.mark_foreign(port), ours && model.foreign.insert(even)),
+                _ => {
+                    let free = !model.taken.contains(&even) && model.foreign.remove(&even);
+                    if free {
+                        model.freed_at.insert(even, step + 1000);
+                    }
+                    prop_assert_eq!(pool.reclaim(PortPair::new(even).unwrap()), free);
+                }
             }
             prop_assert_eq!(pool.in_use(), model.taken.len());
             prop_assert_eq!(pool.foreign(), model.foreign.len());
+            let idle: Vec<_> = model.foreign.iter().copied().filter(|p| !model.taken.contains(p)).collect();
+            prop_assert_eq!(pool.foreign_pairs().map(PortPair::rtp).collect::<Vec<_>>(), idle);
             prop_assert_eq!(pool.capacity() + pool.foreign(), model.freed_at.len() + model.taken.len());
         }
     }
