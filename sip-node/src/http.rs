@@ -1,29 +1,36 @@
-//! `GET /api/v1/status`, beside health and metrics.
+//! `GET /api/v1/status` and `/api/v1/registrations/USER`, beside health and metrics.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use tokio::sync::watch;
-use voip_contract::admin::StatusReport;
+use call_core::state::AddressOfRecord;
+use tokio::sync::{oneshot, watch};
+use voip_contract::admin::{RegistrationReport, StatusReport};
 use voip_telemetry::{Health, Registry};
 
 use crate::config::ConfigState;
-use crate::decide::Snapshot;
+use crate::decide::{Control, Post, Snapshot};
 
-/// What the report is made from. Reading never holds up the decision thread.
+/// What reports are made from. Reading a snapshot never holds up the decision thread; a question costs it a lookup.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     /// From the decision thread.
     pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
     /// From the watch on the config directory.
     pub(crate) config: watch::Receiver<ConfigState>,
+    /// For questions to the decision thread.
+    pub(crate) control: Post<Control>,
 }
 
 /// All routes of this program.
 pub(crate) fn router(health: Health, registry: Registry, sources: Sources) -> Router {
-    let ours = Router::new().route("/api/v1/status", get(status)).with_state(sources);
+    let ours = Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/registrations/{username}", get(registration))
+        .with_state(sources);
     voip_telemetry::http::router(health, registry).merge(ours)
 }
 
@@ -31,6 +38,17 @@ async fn status(State(sources): State<Sources>) -> Json<StatusReport> {
     let snapshot = Arc::clone(&sources.snapshot.borrow());
     let rejected = sources.config.borrow().rejected.clone();
     Json(report(&snapshot, rejected))
+}
+
+/// 503 once the decision thread has ended.
+async fn registration(
+    State(sources): State<Sources>,
+    Path(username): Path<String>,
+) -> Result<Json<RegistrationReport>, StatusCode> {
+    let (question, answer) = oneshot::channel();
+    sources.control.put(Control::Contacts(AddressOfRecord(username.clone()), question)).await;
+    let contacts = answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(Json(RegistrationReport { username, contacts }))
 }
 
 fn report(snapshot: &Snapshot, rejected: Vec<String>) -> StatusReport {

@@ -51,7 +51,7 @@ pub struct StatusReport {
     pub rejected: Vec<String>,
 }
 
-/// Where a user is registered (`GET /api/v1/registrations/USER`; 404 for a user unknown).
+/// How often a user is registered (`GET /api/v1/registrations/USER`); a user unknown is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationReport {

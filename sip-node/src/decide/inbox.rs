@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use call_core::event::{AdminOrder, Documents};
-use tokio::sync::mpsc;
+use call_core::state::AddressOfRecord;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::media::MediaInput;
 use crate::transport::{Sleeper, Waker, wake_pair};
@@ -20,6 +21,8 @@ pub(crate) enum Control {
     Config(Arc<Documents>),
     /// An order for the switch.
     Admin(AdminOrder),
+    /// A question: how many contacts has this user?
+    Contacts(AddressOfRecord, oneshot::Sender<u32>),
     /// End the thread.
     Stop,
 }

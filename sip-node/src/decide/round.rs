@@ -130,6 +130,11 @@ impl Decider {
                     events.push(Event::Config(documents));
                 }
                 Control::Admin(order) => events.push(Event::Admin(order)),
+                Control::Contacts(aor, answer) => {
+                    let now_ms = self.parts.clock.now().wall.0;
+                    // Whoever asked may have given up.
+                    let _ = answer.send(self.parts.store.contacts(&aor, now_ms));
+                }
                 Control::Stop => self.stopping = true,
             }
         }

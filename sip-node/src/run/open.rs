@@ -108,7 +108,8 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     };
     let decider =
         threads.spawn("decisions", || Decider::new(parts).run()).map_err(start("the decision thread"))?;
-    let sources = http::Sources { snapshot: snapshot.clone(), config: watch.state() };
+    let sources =
+        http::Sources { snapshot: snapshot.clone(), config: watch.state(), control: control.clone() };
     let router = http::router(health.clone(), registry, sources);
     Ok(Opened {
         incarnation,

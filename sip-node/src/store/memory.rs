@@ -78,6 +78,12 @@ impl MemoryStore {
         }
     }
 
+    /// How many contacts of `aor` have not expired by `now_ms`.
+    pub(crate) fn contacts(&self, aor: &AddressOfRecord, now_ms: u64) -> u32 {
+        let current = |bindings: &Vec<Binding>| bindings.iter().filter(|b| b.expires_at_ms > now_ms).count();
+        u32::try_from(self.bindings.get(aor).map_or(0, current)).unwrap_or(u32::MAX)
+    }
+
     fn put_call(&mut self, call: Box<Call>) -> StoreReply {
         if self.calls.len() >= MAX_CALLS && !self.calls.contains_key(&call.id) {
             return StoreReply::Unavailable;

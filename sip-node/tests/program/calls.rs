@@ -52,6 +52,10 @@ fn a_user_registers_and_is_counted() {
     assert!(response.text(Header::Contact).unwrap().contains("sip:1001@"));
     node.wait_for("the registration", |status| status.registrations == 1);
     assert_eq!(node.metric("voip_registrations"), 1);
+    for (user, contacts) in [("1001", 1), ("1002", 0), ("nobody", 0)] {
+        let body = node.get(&format!("/api/v1/registrations/{user}")).unwrap();
+        assert!(body.contains(&format!("{{\"username\":\"{user}\",\"contacts\":{contacts}}}")), "{body}");
+    }
 }
 
 #[test]

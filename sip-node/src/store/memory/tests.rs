@@ -63,6 +63,15 @@ fn refusals_change_nothing() {
 }
 
 #[test]
+fn contacts_are_counted_until_they_expire() {
+    let mut memory = MemoryStore::default();
+    register(&mut memory, "1001", vec![binding("sip:a@h", 1, 5_000), binding("sip:b@h", 1, 9_000)]);
+    let counts = [4_999, 5_000, 9_000].map(|now_ms| memory.contacts(&aor("1001"), now_ms));
+    assert_eq!(counts, [2, 1, 0]);
+    assert_eq!(memory.contacts(&aor("1002"), 0), 0);
+}
+
+#[test]
 fn what_expires_unread_is_gone_after_as_many_registrations() {
     let mut memory = MemoryStore::default();
     for user in 0..50 {
