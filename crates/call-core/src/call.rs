@@ -55,12 +55,11 @@ pub(crate) struct ActiveCall {
     next_leg: u32,
 }
 
-/// What the caller's INVITE is for as long as it is not answered.
+/// What only memory holds of the caller's leg.
 struct Caller {
-    /// The INVITE.
-    request: Message,
-    /// Its transaction, while it has no final response.
-    invite: Option<ServerKey>,
+    /// The INVITE with its transaction, while it has no final response.
+    invite: Option<(ServerKey, Message)>,
+    shown: messages::Shown,
     /// The transaction of a 2xx that is not acknowledged.
     unacknowledged: Option<ServerKey>,
     /// The 200 that answers the call, while it is being written.

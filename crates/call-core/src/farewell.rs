@@ -41,10 +41,15 @@ impl Farewell {
 }
 
 impl Turn<'_> {
-    /// Any further 2xx to that INVITE is to be acknowledged and ended.
+    /// That INVITE is cancelled: a 2xx to it is to be acknowledged and ended.
     pub(crate) fn abandon_invite(&mut self, key: ClientKey, request: Message, flow: Flow) {
         // Twice as long: a CANCEL may be held back until the first provisional response.
         self.stray(key, Stray::Invite { request, flow }, STRAY.saturating_mul(2));
+    }
+
+    /// That INVITE is answered: a further 2xx to it is to be acknowledged and ended.
+    pub(crate) fn refuse_forks(&mut self, key: ClientKey, request: Message, flow: Flow) {
+        self.stray(key, Stray::Invite { request, flow }, STRAY);
     }
 
     /// A 2xx to that re-INVITE is to be acknowledged.

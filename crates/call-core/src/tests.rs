@@ -1,15 +1,20 @@
 //! The switch between real phones' transaction layers, real media sessions and a store that answers later, in virtual
 //! time.
 
+mod acknowledgement;
 mod announcements;
 mod bindings;
 mod calls;
+mod contacts;
+mod documents;
 mod flood;
 mod media_loss;
+mod media_node;
 mod media_nodes;
 mod modify;
 mod orders;
 mod phone;
+mod phone_reactions;
 mod registration;
 mod requests;
 mod simulation;

@@ -34,7 +34,7 @@ impl ActiveCall {
             leg.state = LegState::Confirmed;
         }
         // Another 2xx to this INVITE comes from another fork: not wanted any more.
-        turn.abandon_invite(key, invite, flow);
+        turn.refuse_forks(key, invite, flow);
         let sdp = sdp_of(response);
         if late {
             if let Some(branch) = self.branch(leg) {

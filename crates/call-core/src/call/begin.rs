@@ -8,6 +8,7 @@ use voip_contract::config::UserDocument;
 use voip_contract::media::MediaSnapshot;
 use voip_contract::{CallId, Epoch, Generation};
 
+use super::messages::Shown;
 use super::{ActiveCall, CALLER, Caller, Failure, Stage};
 use crate::cause::Cause;
 use crate::fact::Fact;
@@ -47,8 +48,8 @@ pub(crate) fn begin(
             legs: vec![leg],
         },
         caller: Caller {
-            request,
-            invite: Some(key),
+            shown: Shown::of(&request),
+            invite: Some((key, request)),
             unacknowledged: None,
             answer: None,
             progress: None,

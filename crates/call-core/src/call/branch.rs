@@ -176,8 +176,7 @@ impl ActiveCall {
     }
 
     fn relay_progress(&mut self, turn: &mut Turn, status: StatusCode, sdp: Option<&[u8]>) {
-        let Some(key) = self.caller.invite else { return };
-        let response = self.caller_response(turn, status, sdp);
+        let Some((key, response)) = self.caller_response(turn, status, sdp) else { return };
         if let Some(leg) = self.leg_mut(CALLER) {
             leg.state = LegState::Early;
             if let Some(sdp) = sdp {
@@ -191,9 +190,8 @@ impl ActiveCall {
 
     /// Repeats the last provisional response, so that no proxy on the way gives the INVITE up.
     pub(crate) fn repeat_progress(&mut self, turn: &mut Turn) {
-        let (Some(key), Some((response, timer))) = (self.caller.invite, &mut self.caller.progress) else {
-            return;
-        };
+        let Some(key) = self.caller.invite.as_ref().map(|(key, _)| *key) else { return };
+        let Some((response, timer)) = &mut self.caller.progress else { return };
         *timer = turn.after(PROGRESS, Timer::Progress(self.value.id));
         turn.respond(key, response.clone());
     }

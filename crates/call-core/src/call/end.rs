@@ -132,9 +132,9 @@ impl ActiveCall {
     /// Tells the caller: the final response, or BYE once that is allowed.
     fn end_caller(&mut self, turn: &mut Turn, ending: &Ending) {
         self.stop_progress(turn);
-        if let Some(key) = self.caller.invite.take() {
+        if let Some((key, invite)) = self.caller.invite.take() {
             turn.core.servers.remove(&key);
-            let response = self.caller_failure(turn, ending.status, &ending.reason);
+            let response = self.caller_failure(turn, &invite, ending.status, &ending.reason);
             return turn.respond(key, response);
         }
         let unacknowledged = self.caller.unacknowledged.take();

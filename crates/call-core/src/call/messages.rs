@@ -1,7 +1,7 @@
 //! The messages of a call: responses to its INVITEs, the INVITE to a contact. Decides nothing.
 
 use sip_core::message::MessageBuilder;
-use sip_core::{Flow, Header, Message, Method, NameAddr, StatusCode, Uri};
+use sip_core::{Flow, Header, Host, Message, Method, NameAddr, ServerKey, StatusCode, Uri};
 
 use super::{ActiveCall, CALLER, dial};
 use crate::requests::{ALLOW, RETRY_AFTER, SDP};
@@ -11,7 +11,32 @@ use crate::turn::Turn;
 /// Hops left when the caller does not say (RFC 3261 section 8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
 /// What a callee is to show about the call: copied as it came.
-const SHOWN_TO_CALLEE: [Header; 2] = [Header::Subject, Header::AlertInfo];
+const COPIED: [Header; 2] = [Header::Subject, Header::AlertInfo];
+
+/// What callees are shown of the caller's INVITE.
+#[derive(Debug)]
+pub(super) struct Shown {
+    hops_left: u8,
+    /// Host of From.
+    host: Host,
+    /// Host of To.
+    dialled_host: Host,
+    headers: Vec<(Header, Vec<u8>)>,
+}
+
+impl Shown {
+    pub(super) fn of(invite: &Message) -> Self {
+        let host = invite.from().map_or(Host::None, |from| from.uri.host);
+        let dialled = invite.to().map_or(Host::None, |to| to.uri.host);
+        Self {
+            hops_left: invite.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1),
+            // A telephone number has no host; ours is that of the caller.
+            dialled_host: if dialled == Host::None { host.clone() } else { dialled },
+            host,
+            headers: COPIED.iter().filter_map(|name| Some((*name, invite.header(*name)?.to_vec()))).collect(),
+        }
+    }
+}
 
 impl Turn<'_> {
     /// Our Contact for a peer.
@@ -29,16 +54,28 @@ impl Turn<'_> {
 }
 
 impl ActiveCall {
-    /// A response to the INVITE that opened the call.
-    pub(super) fn caller_response(&self, turn: &Turn, status: StatusCode, body: Option<&[u8]>) -> Message {
-        let flow = self.leg(CALLER).map(|leg| leg.flow);
-        response(turn, &self.caller.request, flow, self.caller_tag(), status, body).build()
+    /// A response to the INVITE that opened the call, while it waits for one.
+    pub(super) fn caller_response(
+        &self,
+        turn: &Turn,
+        status: StatusCode,
+        body: Option<&[u8]>,
+    ) -> Option<(ServerKey, Message)> {
+        let (key, invite) = self.caller.invite.as_ref()?;
+        let leg = self.leg(CALLER)?;
+        Some((*key, response(turn, invite, Some(leg.flow), &leg.tag, status, body).build()))
     }
 
     /// A failure to the INVITE that opened the call.
-    pub(super) fn caller_failure(&self, turn: &Turn, status: StatusCode, reason: &str) -> Message {
-        let builder = response(turn, &self.caller.request, None, self.caller_tag(), status, None);
-        let builder = builder.header(Header::Reason, reason);
+    pub(super) fn caller_failure(
+        &self,
+        turn: &Turn,
+        invite: &Message,
+        status: StatusCode,
+        reason: &str,
+    ) -> Message {
+        let tag = self.leg(CALLER).map_or("", |leg| &leg.tag);
+        let builder = response(turn, invite, None, tag, status, None).header(Header::Reason, reason);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             return builder.header(Header::RetryAfter, RETRY_AFTER).build();
         }
@@ -49,7 +86,7 @@ impl ActiveCall {
     pub(super) fn invite_to(&self, turn: &mut Turn, binding: &Binding, leg: &Leg) -> Option<Message> {
         let uri = dial::target(binding)?;
         let mut builder = Message::request(Method::Invite, &uri)
-            .header(Header::MaxForwards, self.hops_left())
+            .header(Header::MaxForwards, self.caller.shown.hops_left)
             .header(Header::From, self.shown_caller(&leg.tag))
             .header(Header::To, format_args!("<{}>", self.dialled_uri()))
             .header(Header::CallId, turn.core.tokens.token())
@@ -60,10 +97,8 @@ impl ActiveCall {
         for route in &binding.path {
             builder = builder.header(Header::Route, route);
         }
-        for name in SHOWN_TO_CALLEE {
-            if let Some(value) = self.caller.request.header(name) {
-                builder = builder.header_bytes(name, value);
-            }
+        for (name, value) in &self.caller.shown.headers {
+            builder = builder.header_bytes(*name, value);
         }
         if let Some(body) = &leg.local_sdp {
             builder = builder.body(SDP, body.clone());
@@ -71,33 +106,17 @@ impl ActiveCall {
         Some(builder.build())
     }
 
-    fn caller_tag(&self) -> &str {
-        self.leg(CALLER).map_or("", |leg| &leg.tag)
-    }
-
-    fn hops_left(&self) -> u8 {
-        self.caller.request.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1)
-    }
-
     /// From of the branch: display name and number of the user, at the host that the caller itself used.
     fn shown_caller(&self, tag: &str) -> NameAddr {
         let user = &self.caller.user;
         let number = if user.caller_id.is_empty() { &user.username } else { &user.caller_id };
-        let host = self.caller.request.from().map_or(sip_core::Host::None, |from| from.uri.host);
-        let uri = Uri::sip(number, host, None);
+        let uri = Uri::sip(number, self.caller.shown.host.clone(), None);
         NameAddr::new(uri).named(user.display_name.clone()).tagged(tag)
     }
 
     /// To of the branch: what was dialled.
     fn dialled_uri(&self) -> Uri {
-        let host = self.caller.request.to().map_or(sip_core::Host::None, |to| to.uri.host);
-        let host = match host {
-            // A telephone number has no host; ours is that of the caller.
-            sip_core::Host::None => {
-                self.caller.request.from().map_or(sip_core::Host::None, |from| from.uri.host)
-            }
-            host => host,
-        };
+        let host = self.caller.shown.dialled_host.clone();
         Uri::sip(&self.value.record.to, host, None)
     }
 }

@@ -60,6 +60,8 @@ impl ActiveCall {
 
     fn command_media(&mut self, turn: &mut Turn, stage: Stage, operation: MediaOperation, asked: MediaAsked) {
         self.stage = stage;
+        // What callees said before is answered by what the caller hears now.
+        self.failure = None;
         if let Some(session) = self.session() {
             turn.media(&session, Generation(0), operation, asked);
         }
@@ -104,7 +106,7 @@ impl ActiveCall {
 
     /// Makes the 200 that answers the call, and writes it with the call.
     pub(super) fn prepare_answer(&mut self, turn: &mut Turn, body: Vec<u8>, checkpoint: Checkpoint) {
-        let response = self.caller_response(turn, StatusCode::OK, Some(&body));
+        let Some((_, response)) = self.caller_response(turn, StatusCode::OK, Some(&body)) else { return };
         if let Some(leg) = self.leg_mut(CALLER) {
             leg.local_sdp = Some(body);
             leg.unacknowledged = Some(response.bytes().to_vec());
@@ -115,7 +117,7 @@ impl ActiveCall {
 
     /// Sends the 200 that was prepared.
     pub(super) fn send_answer(&mut self, turn: &mut Turn) {
-        let (Some(response), Some(key)) = (self.caller.answer.take(), self.caller.invite.take()) else {
+        let (Some(response), Some((key, _))) = (self.caller.answer.take(), self.caller.invite.take()) else {
             return;
         };
         self.stop_progress(turn);

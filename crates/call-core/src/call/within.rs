@@ -66,7 +66,7 @@ impl ActiveCall {
 
     /// The caller's CANCEL, for the INVITE that opened the call or for one of its re-INVITEs.
     pub(crate) fn cancelled(&mut self, turn: &mut Turn, key: ServerKey, cancel: &Message) {
-        if self.caller.invite == Some(key) {
+        if self.caller.invite.as_ref().is_some_and(|(invite, _)| *invite == key) {
             let cause = cause_in_reason(cancel.headers(Header::Reason));
             self.end(turn, &Ending::cancelled(cause, reason_of(cancel)));
         } else {

@@ -7,7 +7,7 @@ use voip_contract::admin::EndedBy;
 use voip_contract::config::ActionDocument;
 use voip_contract::media::Direction;
 
-use super::calls::{dial, planned};
+use super::documents::dial;
 use super::phone::Reaction;
 use super::world::World;
 
@@ -30,7 +30,7 @@ fn echo_lasts_until_the_caller_hangs_up() {
 
 #[test]
 fn an_announcement_is_played_to_its_end() {
-    let mut world = planned(&[("*", vec![play("closed")])]);
+    let mut world = World::planned(&[("*", vec![play("closed")])]);
     world.call("1001", "1", Reaction::Ring);
     assert!(world.phone("1001").is_talking());
     world.run(Duration::from_secs(2));
@@ -42,7 +42,7 @@ fn an_announcement_is_played_to_its_end() {
 
 #[test]
 fn after_an_announcement_the_callee_is_joined_without_a_reinvite() {
-    let mut world = planned(&[("*", vec![play("wait"), dial("1002", 20)])]);
+    let mut world = World::planned(&[("*", vec![play("wait"), dial("1002", 20)])]);
     world.phone("1002").reaction = Reaction::Answer;
     world.call("1001", "1", Reaction::Ring);
     world.run(Duration::from_secs(3));
@@ -60,7 +60,7 @@ fn after_an_announcement_the_callee_is_joined_without_a_reinvite() {
 
 #[test]
 fn a_busy_callee_after_an_answer_is_followed_by_the_next_action() {
-    let mut world = planned(&[("*", vec![ActionDocument::Answer {}, dial("1002", 20), play("busy")])]);
+    let mut world = World::planned(&[("*", vec![ActionDocument::Answer {}, dial("1002", 20), play("busy")])]);
     world.phone("1002").reaction = Reaction::Reject(486);
     world.call("1001", "1", Reaction::Ring);
     assert!(world.phone("1001").is_talking());
@@ -71,7 +71,7 @@ fn a_busy_callee_after_an_answer_is_followed_by_the_next_action() {
 
 #[test]
 fn early_media_is_followed_by_an_announcement() {
-    let mut world = planned(&[("*", vec![dial("1002", 20), play("busy")])]);
+    let mut world = World::planned(&[("*", vec![dial("1002", 20), play("busy")])]);
     world.phone("1002").reaction = Reaction::Early;
     world.call("1001", "1", Reaction::Ring);
     world.act("1002", |phone, now| phone.reject(now, 486));
@@ -83,7 +83,7 @@ fn early_media_is_followed_by_an_announcement() {
 
 #[test]
 fn a_missing_prompt_is_passed_over() {
-    let mut world = planned(&[("*", vec![play("missing"), ActionDocument::Hangup { status: 603 }])]);
+    let mut world = World::planned(&[("*", vec![play("missing"), ActionDocument::Hangup { status: 603 }])]);
     world.call("1001", "1", Reaction::Ring);
     world.assert_over();
     assert_eq!(world.record().sip_status, 200);
@@ -94,7 +94,7 @@ fn a_missing_prompt_is_passed_over() {
 
 #[test]
 fn hangup_says_its_status() {
-    let mut world = planned(&[("*", vec![ActionDocument::Hangup { status: 410 }])]);
+    let mut world = World::planned(&[("*", vec![ActionDocument::Hangup { status: 410 }])]);
     world.call("1001", "1", Reaction::Ring);
     assert_eq!(world.phone("1001").outcome(), Some(410));
     world.assert_over();

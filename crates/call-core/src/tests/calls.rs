@@ -4,38 +4,11 @@ use std::time::Duration;
 
 use sip_core::{Header, Method};
 use voip_contract::admin::EndedBy;
-use voip_contract::config::{ActionDocument, DialplanDocument, RouteDocument};
 
+use super::documents::{dial, documents, user};
 use super::phone::Reaction;
-use super::world::{World, documents, user};
+use super::world::World;
 use crate::{Fact, Limits};
-
-pub(crate) fn plan(routes: &[(&str, Vec<ActionDocument>)]) -> Vec<DialplanDocument> {
-    let route = |(pattern, actions): &(&str, Vec<ActionDocument>)| RouteDocument {
-        id: pattern.replace(['*', '\\'], "x"),
-        pattern: (*pattern).to_owned(),
-        priority: 100,
-        enabled: true,
-        actions: actions.clone(),
-    };
-    vec![DialplanDocument {
-        name: "test".to_owned(),
-        contexts: vec!["internal".to_owned()],
-        priority: 100,
-        routes: routes.iter().map(route).collect(),
-    }]
-}
-
-pub(crate) fn dial(target: &str, timeout_seconds: u32) -> ActionDocument {
-    ActionDocument::Dial { target: format!("user/{target}"), timeout_seconds }
-}
-
-pub(crate) fn planned(routes: &[(&str, Vec<ActionDocument>)]) -> World {
-    let users = ["1001", "1002", "1003"].map(user).to_vec();
-    let mut world = World::with(&documents(plan(routes), users), Limits::default(), 1);
-    world.register_all();
-    world
-}
 
 #[test]
 fn two_phones_talk_and_the_caller_hangs_up() {
@@ -126,7 +99,7 @@ fn unknown_number_is_404_and_an_absent_user_480() {
 
 #[test]
 fn no_route_is_404() {
-    let mut world = planned(&[("9*", vec![dial("1002", 30)])]);
+    let mut world = World::planned(&[("9*", vec![dial("1002", 30)])]);
     world.call("1001", "1002", Reaction::Ring);
     assert_eq!(world.phone("1001").outcome(), Some(404));
     world.assert_over();
@@ -187,7 +160,7 @@ fn callee_that_never_says_anything_is_480_after_the_ringing_time() {
 
 #[test]
 fn callee_that_never_says_anything_for_64_t1_is_408() {
-    let mut world = planned(&[("1002", vec![dial("1002", 60)])]);
+    let mut world = World::planned(&[("1002", vec![dial("1002", 60)])]);
     world.phone("1002").dead = true;
     world.call("1001", "1002", Reaction::Ignore);
     world.run(Duration::from_secs(34));
@@ -217,112 +190,6 @@ fn early_media_then_busy() {
     world.act("1002", |phone, now| phone.reject(now, 486));
     world.run_ms(500);
     assert_eq!(world.phone("1001").outcome(), Some(486));
-    world.assert_over();
-}
-
-#[test]
-fn late_offer_is_made_by_the_callee_and_answered_in_the_ack() {
-    let mut world = World::registered();
-    world.phone("1001").late_offer = true;
-    world.call("1001", "1002", Reaction::Answer);
-    assert!(world.phone("1002").requests(&Method::Invite)[0].body().is_empty());
-    assert!(world.phone("1001").is_talking() && world.phone("1002").is_talking());
-    let acks = world.phone("1002").requests(&Method::Ack);
-    assert!(!acks[0].body().is_empty());
-    world.act("1001", |phone, now| phone.hang_up(now, None));
-    world.assert_over();
-}
-
-#[test]
-fn late_offer_without_an_ack_ends_both() {
-    let mut world = World::registered();
-    world.phone("1001").late_offer = true;
-    world.phone("1001").acknowledges = false;
-    world.call("1001", "1002", Reaction::Answer);
-    world.run(Duration::from_secs(35));
-    // The callee gives up by itself, for its 200 could not be acknowledged either.
-    assert!(world.phone("1002").is_idle());
-    assert_eq!(world.phone("1001").requests(&Method::Bye).len(), 1);
-    world.assert_over();
-}
-
-#[test]
-fn missing_ack_ends_both() {
-    let mut world = World::registered();
-    world.phone("1001").acknowledges = false;
-    world.call("1001", "1002", Reaction::Answer);
-    world.run(Duration::from_secs(35));
-    assert_eq!(world.phone("1001").requests(&Method::Bye).len(), 1);
-    assert_eq!(world.phone("1002").requests(&Method::Bye).len(), 1);
-    world.assert_over();
-    let record = world.record();
-    assert_eq!((record.sip_status, record.q850, record.ended_by), (200, 102, Some(EndedBy::System)));
-}
-
-#[test]
-fn bye_to_the_caller_waits_for_its_ack() {
-    let mut world = World::registered();
-    world.phone("1001").acknowledges = false;
-    world.call("1001", "1002", Reaction::Answer);
-    world.act("1002", |phone, now| phone.hang_up(now, None));
-    world.run(Duration::from_secs(5));
-    assert!(world.phone("1001").requests(&Method::Bye).is_empty());
-    world.run(Duration::from_secs(30));
-    assert_eq!(world.phone("1001").requests(&Method::Bye).len(), 1);
-    world.assert_over();
-}
-
-#[test]
-fn contacts_are_tried_by_preference() {
-    let mut world = World::new();
-    let (second, third) = (world.phone("1002").contact.clone(), world.phone("1003").contact.clone());
-    let contacts = format!("<{third}>;q=0.5, <{second}>;q=0.9");
-    world.act("1002", |phone, now| phone.register(now, &contacts, &[]));
-    world.run_ms(500);
-    world.phone("1003").reaction = Reaction::Answer;
-    world.call("1001", "1002", Reaction::Reject(486));
-    assert_eq!(world.phone("1002").requests(&Method::Invite).len(), 1);
-    assert!(world.phone("1003").is_talking() && world.phone("1001").is_talking());
-    world.act("1003", |phone, now| phone.hang_up(now, None));
-    world.assert_over();
-}
-
-#[test]
-fn a_contact_that_is_gone_leaves_time_for_the_next() {
-    let mut world = World::new();
-    let (second, third) = (world.phone("1002").contact.clone(), world.phone("1003").contact.clone());
-    world.act("1002", |phone, now| phone.register(now, &format!("<{third}>;q=0.5, <{second}>"), &[]));
-    world.run_ms(500);
-    world.phone("1002").dead = true;
-    world.phone("1003").reaction = Reaction::Answer;
-    world.call("1001", "1002", Reaction::Ring);
-    world.run(Duration::from_secs(16));
-    assert!(world.phone("1003").is_talking());
-    world.act("1001", |phone, now| phone.hang_up(now, None));
-    world.assert_over();
-}
-
-#[test]
-fn global_failure_stops_the_search() {
-    let mut world = World::new();
-    let (second, third) = (world.phone("1002").contact.clone(), world.phone("1003").contact.clone());
-    world.act("1002", |phone, now| phone.register(now, &format!("<{third}>;q=0.5, <{second}>"), &[]));
-    world.run_ms(500);
-    world.call("1001", "1002", Reaction::Reject(603));
-    assert_eq!(world.phone("1001").outcome(), Some(603));
-    assert!(world.phone("1003").requests(&Method::Invite).is_empty());
-    world.assert_over();
-}
-
-#[test]
-fn the_next_action_follows_when_nobody_answers() {
-    let mut world = planned(&[("*", vec![dial("1002", 5), dial("1003", 5)])]);
-    world.phone("1003").reaction = Reaction::Answer;
-    world.call("1001", "77", Reaction::Ring);
-    world.run(Duration::from_secs(6));
-    assert_eq!(world.phone("1002").requests(&Method::Cancel).len(), 1);
-    assert!(world.phone("1003").is_talking() && world.phone("1001").is_talking());
-    world.act("1003", |phone, now| phone.hang_up(now, None));
     world.assert_over();
 }
 

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use sip_core::{Header, Method};
 
+use super::documents::{documents, user};
 use super::phone::{DOMAIN, Phone, Reaction};
-use super::world::{World, documents, user};
+use super::world::World;
 use crate::{Fact, Limits};
 
 #[test]

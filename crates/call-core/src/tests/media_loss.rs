@@ -6,8 +6,9 @@ use sip_core::{Header, Method};
 use voip_contract::admin::{EndedBy, NodeState};
 use voip_contract::media::{MediaNotice, RefusalReason};
 
+use super::documents::node;
 use super::phone::Reaction;
-use super::world::{World, node};
+use super::world::World;
 use crate::{Fact, MediaEvent};
 
 #[test]

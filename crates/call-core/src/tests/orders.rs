@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sip_core::Method;
 use voip_contract::admin::EndedBy;
 
+use super::documents::{documents, user};
 use super::phone::Reaction;
-use super::world::{World, documents, user};
+use super::world::World;
 use crate::{AdminOrder, ConfigError, Event, Fact, Switch};
 
 #[test]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use sip_core::{Header, Method, NameAddr};
 
+use super::documents::{documents, user};
 use super::phone::Reaction;
-use super::world::{World, documents, user};
+use super::world::World;
 use crate::{Fact, Limits};
 
 /// Registers and gives back (status, contacts with the seconds they have left).

@@ -7,6 +7,7 @@ use std::time::Duration;
 use testkit::{Impairment, Random};
 use voip_contract::media::Direction;
 
+use super::documents::node;
 use super::phone::Reaction;
 use super::world::World;
 
@@ -45,7 +46,29 @@ fn act(world: &mut World, random: &mut Random) {
     });
 }
 
-fn simulate(seed: u64) -> Vec<u16> {
+/// What befalls the machines: a media-node is killed and comes back, or breaks off for a moment; the store is slow.
+fn misfortune(world: &mut World, random: &mut Random, run: &mut u64) {
+    let name = ["m0", "m1"][usize::try_from(random.below(2)).unwrap()];
+    match random.below(12) {
+        0 => {
+            world.kill_node(name);
+            world.run(random.duration(&(Duration::ZERO..Duration::from_secs(3))));
+            *run += 1;
+            world.connect_node(name, *run);
+        }
+        1 => {
+            let before = world.media[&node(name)].said.incarnation.0;
+            world.disconnect_node(name);
+            world.run(random.duration(&(Duration::ZERO..Duration::from_secs(2))));
+            world.connect_node(name, before);
+        }
+        2 => world.store_delay = random.duration(&(Duration::ZERO..Duration::from_millis(500))),
+        3 => world.store_silent = !world.store_silent,
+        _ => {}
+    }
+}
+
+fn simulate(seed: u64, machines_fail: bool) -> Vec<u16> {
     let mut random = Random::new(seed);
     let mut world = World::registered();
     let bad = Impairment {
@@ -55,8 +78,12 @@ fn simulate(seed: u64) -> Vec<u16> {
         delay: Duration::from_millis(1)..Duration::from_millis(60),
     };
     world.network.impair(bad);
+    let mut run = 100;
     for round in 0..120 {
         act(&mut world, &mut random);
+        if machines_fail {
+            misfortune(&mut world, &mut random, &mut run);
+        }
         let pause = random.duration(&(Duration::from_millis(1)..Duration::from_millis(900)));
         world.run(pause);
         if round % 40 == 39 {
@@ -64,6 +91,7 @@ fn simulate(seed: u64) -> Vec<u16> {
         }
     }
     world.network.impair(Impairment::none(Duration::from_millis(2)));
+    world.store_silent = false;
     // What still rings or talks is ended: phones first, so that the switch sees ordinary ends.
     world.run(Duration::from_secs(100));
     for user in PHONES {
@@ -74,17 +102,30 @@ fn simulate(seed: u64) -> Vec<u16> {
     world.records().iter().map(|record| record.sip_status).collect()
 }
 
-#[test]
-fn nothing_is_left_whatever_happens() {
+fn outcomes_of_seeds(machines_fail: bool) -> BTreeMap<u16, u32> {
     let mut outcomes = BTreeMap::new();
     for seed in 0..60 {
-        let result = std::panic::catch_unwind(|| simulate(seed));
+        let result = std::panic::catch_unwind(|| simulate(seed, machines_fail));
         for status in result.unwrap_or_else(|_| panic!("seed {seed}")) {
             *outcomes.entry(status).or_insert(0_u32) += 1;
         }
     }
+    outcomes
+}
+
+#[test]
+fn nothing_is_left_whatever_phones_do() {
+    let outcomes = outcomes_of_seeds(false);
     // The simulation is worth something only as long as all of these happen.
     for status in [200, 404, 486, 487, 603] {
+        assert!(outcomes.get(&status).is_some_and(|count| *count >= 10), "{outcomes:?}");
+    }
+}
+
+#[test]
+fn nothing_is_left_whatever_befalls_the_machines() {
+    let outcomes = outcomes_of_seeds(true);
+    for status in [200, 480, 487, 503] {
         assert!(outcomes.get(&status).is_some_and(|count| *count >= 10), "{outcomes:?}");
     }
 }

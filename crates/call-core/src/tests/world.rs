@@ -5,42 +5,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use media_core::port_pool::PortPool;
-use media_core::session::{Addresses, Resources, Session};
 use sip_core::endpoint::{Endpoint, EndpointConfig, SentBy};
 use sip_core::{Flow, Instant, ListenerId, Now, SipOutput, Transport, WallTime};
 use testkit::{Clock, Impairment, Network};
 use voip_contract::admin::CallRecord;
-use voip_contract::config::{DialplanDocument, DigestAlgorithm, SipDocument, UserDocument, UsersDocument};
-use voip_contract::media::{
-    Announcement, MediaNotice, MediaOperation, MediaOutcome, MediaRefusal, MediaReply, MediaRequest,
-    RefusalReason,
-};
+use voip_contract::config::ActionDocument;
+use voip_contract::media::{Announcement, MediaNotice, MediaOperation, MediaReply, MediaRequest};
 use voip_contract::{CallId, Incarnation, LegId, NodeName};
 
-use super::phone::{DOMAIN, Phone, Reaction};
+use super::documents::{documents, node, plan, user};
+use super::media_node::MediaNode;
+use super::phone::{Phone, Reaction};
 use super::store::MemoryStore;
 use crate::{
     Action, AdminOrder, AdvertisedListener, Documents, Event, Fact, Limits, MediaEvent, Switch, SwitchConfig,
     Tables,
 };
 
-pub(crate) const REALM: &str = "voip.test";
 const EPOCH_MS: u64 = 1_800_000_000_000;
 const SETTLE: Duration = Duration::from_secs(150);
-
-pub(crate) struct MediaNode {
-    pub(crate) said: Announcement,
-    pub(crate) sessions: BTreeMap<CallId, Session>,
-    ports: PortPool,
-    /// Refuses new sessions.
-    pub(crate) refuses: Option<RefusalReason>,
-    /// Answers nothing.
-    pub(crate) silent: bool,
-    pub(crate) connected: bool,
-    pub(crate) claims: Vec<Vec<CallId>>,
-    pub(crate) served: u32,
-}
 
 pub(crate) struct World {
     pub(crate) clock: Clock,
@@ -58,46 +41,6 @@ pub(crate) struct World {
     later: BTreeMap<(Duration, u64), Event>,
     sequence: u64,
     server: SocketAddr,
-}
-
-pub(crate) fn node(name: &str) -> NodeName {
-    NodeName::new(name).unwrap()
-}
-
-pub(crate) fn user(name: &str) -> UserDocument {
-    let ha1 = |algorithm| sip_core::digest::ha1(algorithm, name, REALM, &format!("secret-{name}"));
-    UserDocument {
-        username: name.to_owned(),
-        ha1: [
-            (DigestAlgorithm::Sha256, ha1(sip_core::DigestAlgorithm::Sha256)),
-            (DigestAlgorithm::Md5, ha1(sip_core::DigestAlgorithm::Md5)),
-        ]
-        .into(),
-        display_name: format!("User {name}"),
-        numbers: vec![format!("+49{name}")],
-        context: "internal".to_owned(),
-        caller_id: String::new(),
-        max_calls: 4,
-        max_contacts: 4,
-        enabled: true,
-    }
-}
-
-pub(crate) fn documents(dialplans: Vec<DialplanDocument>, users: Vec<UserDocument>) -> Documents {
-    Documents {
-        sip: SipDocument {
-            version: 1,
-            fingerprint: String::new(),
-            cluster: "voip/test".to_owned(),
-            domains: vec![DOMAIN.to_owned()],
-            realm: REALM.to_owned(),
-            digest_algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
-            listeners: Vec::new(),
-            local_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
-            dialplans,
-        },
-        users: UsersDocument { version: 1, fingerprint: String::new(), users },
-    }
 }
 
 impl World {
@@ -148,6 +91,14 @@ impl World {
         };
         world.connect_node("m0", 1);
         world.connect_node("m1", 2);
+        world
+    }
+
+    /// With these routes; all registered.
+    pub(crate) fn planned(routes: &[(&str, Vec<ActionDocument>)]) -> Self {
+        let users = ["1001", "1002", "1003"].map(user).to_vec();
+        let mut world = Self::with(&documents(plan(routes), users), Limits::default(), 1);
+        world.register_all();
         world
     }
 
@@ -230,16 +181,7 @@ impl World {
             ports_in_use: 0,
             draining: false,
         };
-        let fresh = MediaNode {
-            said: said.clone(),
-            sessions: BTreeMap::new(),
-            ports: PortPool::new(20_000, 20_999),
-            refuses: None,
-            silent: false,
-            connected: true,
-            claims: Vec::new(),
-            served: 0,
-        };
+        let fresh = MediaNode::new(said.clone());
         let known =
             self.media.get(&node(name)).is_some_and(|known| known.said.incarnation == said.incarnation);
         if !known {
@@ -247,6 +189,12 @@ impl World {
         }
         self.media.get_mut(&node(name)).unwrap().connected = true;
         self.media_event(MediaEvent::Announced(said));
+    }
+
+    /// The run of a node ends, and its sessions with it.
+    pub(crate) fn kill_node(&mut self, name: &str) {
+        self.media.get_mut(&node(name)).unwrap().sessions.clear();
+        self.disconnect_node(name);
     }
 
     pub(crate) fn disconnect_node(&mut self, name: &str) {
@@ -418,31 +366,5 @@ impl World {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(self.records().len(), ids.len(), "no CDR twice");
-    }
-}
-
-impl MediaNode {
-    fn serve(&mut self, request: &MediaRequest) -> Result<MediaOutcome, MediaRefusal> {
-        self.served += 1;
-        let begins = Session::begins_with(&request.operation);
-        if let (Some(reason), true) = (self.refuses, begins) {
-            return Err(MediaRefusal { reason, detail: "as the test wants".to_owned() });
-        }
-        if !self.sessions.contains_key(&request.session) && !begins {
-            let released = request.operation == MediaOperation::Release;
-            let unknown = MediaRefusal { reason: RefusalReason::Unknown, detail: "no session".to_owned() };
-            return if released { Ok(MediaOutcome::default()) } else { Err(unknown) };
-        }
-        let fresh = || Session::new(request.session, request.epoch);
-        let session = self.sessions.entry(request.session).or_insert_with(fresh);
-        let addresses = Addresses { outside: vec![[198, 51, 100, 1].into()], ..Addresses::default() };
-        let has_prompt = |name: &str| name != "missing";
-        let mut resources =
-            Resources { ports: &mut self.ports, addresses: &addresses, has_prompt: &has_prompt };
-        let result = session.handle(request, &mut resources, &mut Vec::new());
-        if session.has_ended() || session.legs().next().is_none() {
-            self.sessions.remove(&request.session);
-        }
-        result
     }
 }

@@ -1,0 +1,63 @@
+//! One contact after the other, one action after the other.
+
+use std::time::Duration;
+
+use sip_core::Method;
+
+use super::documents::dial;
+use super::phone::Reaction;
+use super::world::World;
+
+#[test]
+fn contacts_are_tried_by_preference() {
+    let mut world = World::new();
+    let (second, third) = (world.phone("1002").contact.clone(), world.phone("1003").contact.clone());
+    let contacts = format!("<{third}>;q=0.5, <{second}>;q=0.9");
+    world.act("1002", |phone, now| phone.register(now, &contacts, &[]));
+    world.run_ms(500);
+    world.phone("1003").reaction = Reaction::Answer;
+    world.call("1001", "1002", Reaction::Reject(486));
+    assert_eq!(world.phone("1002").requests(&Method::Invite).len(), 1);
+    assert!(world.phone("1003").is_talking() && world.phone("1001").is_talking());
+    world.act("1003", |phone, now| phone.hang_up(now, None));
+    world.assert_over();
+}
+
+#[test]
+fn a_contact_that_is_gone_leaves_time_for_the_next() {
+    let mut world = World::new();
+    let (second, third) = (world.phone("1002").contact.clone(), world.phone("1003").contact.clone());
+    world.act("1002", |phone, now| phone.register(now, &format!("<{third}>;q=0.5, <{second}>"), &[]));
+    world.run_ms(500);
+    world.phone("1002").dead = true;
+    world.phone("1003").reaction = Reaction::Answer;
+    world.call("1001", "1002", Reaction::Ring);
+    world.run(Duration::from_secs(16));
+    assert!(world.phone("1003").is_talking());
+    world.act("1001", |phone, now| phone.hang_up(now, None));
+    world.assert_over();
+}
+
+#[test]
+fn global_failure_stops_the_search() {
+    let mut world = World::new();
+    let (second, third) = (world.phone("1002").contact.clone(), world.phone("1003").contact.clone());
+    world.act("1002", |phone, now| phone.register(now, &format!("<{third}>;q=0.5, <{second}>"), &[]));
+    world.run_ms(500);
+    world.call("1001", "1002", Reaction::Reject(603));
+    assert_eq!(world.phone("1001").outcome(), Some(603));
+    assert!(world.phone("1003").requests(&Method::Invite).is_empty());
+    world.assert_over();
+}
+
+#[test]
+fn the_next_action_follows_when_nobody_answers() {
+    let mut world = World::planned(&[("*", vec![dial("1002", 5), dial("1003", 5)])]);
+    world.phone("1003").reaction = Reaction::Answer;
+    world.call("1001", "77", Reaction::Ring);
+    world.run(Duration::from_secs(6));
+    assert_eq!(world.phone("1002").requests(&Method::Cancel).len(), 1);
+    assert!(world.phone("1003").is_talking() && world.phone("1001").is_talking());
+    world.act("1003", |phone, now| phone.hang_up(now, None));
+    world.assert_over();
+}
