@@ -15,16 +15,18 @@ impl Control {
         let Some(owner) = self.peers.owner(link) else {
             return tracing::warn!("a sip-node claims sessions before it has said who it is");
         };
-        let mut unknown = Vec::new();
-        for session in claimed {
-            match self.sessions.get_mut(session) {
-                Some(entry) => entry.owned_by(owner),
-                None => unknown.push(*session),
-            }
+        let mut news = Vec::new();
+        for session in claimed.iter().copied() {
+            let Some(entry) = self.sessions.get_mut(&session) else {
+                let detail = format!("{} does not hold it", self.identity.node);
+                news.push(MediaNotice::SessionLost { session, detail });
+                continue;
+            };
+            entry.owned_by(owner);
+            news.extend(entry.finished.drain(..).map(|leg| MediaNotice::PlayFinished { session, leg }));
         }
-        for session in unknown {
-            let detail = format!("{} does not hold it", self.identity.node);
-            self.send(link, FromMediaNode::Notice(MediaNotice::SessionLost { session, detail }));
+        for notice in news {
+            self.send(link, FromMediaNode::Notice(notice));
         }
         let claimed: std::collections::HashSet<_> = claimed.iter().collect();
         let left = |(id, entry): (&CallId, &super::Entry)| {

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) owner: Incarnation,
     /// Since when its owner has been gone.
     pub(super) orphaned_at: Option<Duration>,
+    /// Legs whose prompts ended while nobody was there to be told; at most one entry per leg.
+    pub(super) finished: Vec<LegId>,
 }
 
 impl Entry {
@@ -98,7 +100,8 @@ impl Control {
             return Err(refusal(RefusalReason::Unavailable, "the table of sessions is full"));
         }
         let session = Session::new(request.session, request.epoch);
-        let entry = Entry { session, thread: self.engine.place(), owner, orphaned_at: None };
+        let entry =
+            Entry { session, thread: self.engine.place(), owner, orphaned_at: None, finished: Vec::new() };
         self.sessions.insert(request.session, entry);
         Ok(())
     }
@@ -184,9 +187,20 @@ impl Control {
         if !effects.is_empty() {
             self.carry_out(id, effects, None);
         }
-        // While the owner is away nobody waits for it: whoever takes over asks for what is next.
-        if let Some(link) = self.peers.link_to(owner) {
-            self.send(link, FromMediaNode::Notice(MediaNotice::PlayFinished { session: id, leg }));
+        match self.peers.link_to(owner) {
+            Some(link) => {
+                self.send(link, FromMediaNode::Notice(MediaNotice::PlayFinished { session: id, leg }));
+            }
+            None => self.remember_finished(id, leg),
+        }
+    }
+
+    /// Whoever claims the session is told, or its caller would wait for ever.
+    fn remember_finished(&mut self, id: CallId, leg: LegId) {
+        if let Some(entry) = self.sessions.get_mut(&id)
+            && !entry.finished.contains(&leg)
+        {
+            entry.finished.push(leg);
         }
     }
 }

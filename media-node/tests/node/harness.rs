@@ -209,10 +209,14 @@ impl SipNode {
         sip_node
     }
 
+    /// Drops the stream. What media-node dials next waits for [`SipNode::reconnect`].
+    pub(crate) fn disconnect(&mut self) {
+        self.stream.outbound = mpsc::channel(1).0;
+    }
+
     /// Drops the stream and takes the next one that media-node opens.
     pub(crate) async fn reconnect(&mut self) {
-        let fresh = mpsc::channel(1).0;
-        self.stream.outbound = fresh;
+        self.disconnect();
         self.stream = soon("media-node to dial again", self.streams.recv()).await.unwrap();
         self.send(ToMediaNode::Welcome { incarnation: self.incarnation }).await;
     }

@@ -108,3 +108,23 @@ async fn a_full_node_refuses_and_takes_again_once_there_is_room() {
     sip_node.ask(CallId(1), 0, MediaOperation::Release).await.unwrap();
     sip_node.ask(CallId(3), 1, offer()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prompt_that_ends_while_the_sip_node_is_away_is_told_when_it_is_back() {
+    let node = Node::start(&Setup::default());
+    let mut sip_node = SipNode::start(&node, 1).await;
+    let (phone, witness) = (Phone::new().await, Phone::new().await);
+    for (session, phone, repeat) in [(CallId(1), &phone, 1), (CallId(2), &witness, 2)] {
+        sip_node.answer(session, phone).await;
+        let play = MediaOperation::Play { leg: CALLER, prompt: "welcome".to_owned(), repeat };
+        sip_node.ask(session, 0, play).await.unwrap();
+    }
+    sip_node.disconnect();
+    // The prompt has 100 packets; who began later and hears half a second more of it knows that it is over.
+    for _ in 0..125 {
+        witness.receive().await;
+    }
+    sip_node.reconnect().await;
+    sip_node.claim(&[CallId(1)]).await;
+    assert_eq!(sip_node.notice().await, MediaNotice::PlayFinished { session: CallId(1), leg: CALLER });
+}
