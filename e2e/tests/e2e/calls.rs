@@ -231,7 +231,7 @@ fn more_calls_than_a_user_may_have_are_refused() {
     let calls: Vec<Call> = (0..4).map(|_| answered(&caller, "1002")).collect();
     let fifth = caller.call("1002", CallOptions::default()).unwrap();
     let error = fifth.wait_answered(SOON).expect_err("the fifth call is refused");
-    assert!(matches!(&error, PhoneError::Ended(end) if end.status == Some(486)), "{error}");
+    assert!(matches!(&error, PhoneError::Ended(end) if end.status == Some(403)), "{error}");
     drop((calls, callee));
     up.await_idle();
     up.stop();

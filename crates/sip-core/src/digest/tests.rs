@@ -148,7 +148,7 @@ fn two_challenges_of_the_same_moment_differ() {
 }
 
 #[test]
-fn what_is_missing_malformed_or_for_another_uri_is_told_apart() {
+fn what_is_missing_malformed_or_wrong_is_told_apart() {
     let mut server = Authenticator::new([1; 32], 1);
     let mut verdict = |value: Option<&str>| {
         let request = register(value.map(|value| (Header::Authorization, value.to_owned())));
@@ -161,8 +161,20 @@ fn what_is_missing_malformed_or_for_another_uri_is_told_apart() {
     assert_eq!(verdict(Some("Digest realm=\"voip.example\", username=\"1001\"")), malformed);
     let rest = "Digest realm=\"voip.example\", username=\"1001\", nonce=\"0\", response=\"0\", qop=auth, cnonce=\"x\"";
     assert_eq!(verdict(Some(&format!("{rest}, uri=\"sip:voip.example\", nc=1"))), malformed);
-    let other = Verdict::Rejected(Rejection::OtherUri);
-    assert_eq!(verdict(Some(&format!("{rest}, uri=\"sip:elsewhere.example\", nc=00000001"))), other);
+    let wrong = Verdict::Rejected(Rejection::WrongPassword);
+    assert_eq!(verdict(Some(&format!("{rest}, uri=\"sip:voip.example\", nc=00000001"))), wrong);
+}
+
+#[test]
+fn the_uri_of_credentials_need_not_be_the_request_uri() {
+    let mut server = Authenticator::new([1; 32], 1);
+    let challenge = server.challenges(at(0), REALM, &[DigestAlgorithm::Md5], false);
+    let refused = Message::response_to(&register(None), StatusCode::UNAUTHORIZED)
+        .header(Header::WwwAuthenticate, &challenge[0])
+        .build();
+    let (name, value) = respond(&refused, &Method::Register, "sip:192.0.2.1:5060", &LOGIN, "c", 1).unwrap();
+    let accepted = Verdict::Accepted { username: "1001".into() };
+    assert_eq!(server.verify(at(0), &register(Some((name, value))), REALM, users), accepted);
 }
 
 #[test]
