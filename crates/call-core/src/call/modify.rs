@@ -10,12 +10,14 @@
 //! | `Unacknowledged` | the ACK | over | the answer is in it |
 //! | `Acknowledging` | media-node | | the answer for the other leg; over |
 
+mod undo;
+
 use sip_core::{ClientKey, Flow, Header, Message, Method, ServerKey, StatusCode};
 use voip_contract::media::MediaOperation;
 use voip_contract::{Generation, LegId};
 
 use super::branch::{sdp_of, spec};
-use super::end::{cancel, ends_dialog};
+use super::end::ends_dialog;
 use super::messages::response;
 use super::{ActiveCall, Ending, Stage};
 use crate::cause::Cause;
@@ -309,96 +311,5 @@ impl ActiveCall {
         }
         self.modify_step(Step::Acknowledging);
         self.modify_answer(turn, from, to, &sdp);
-    }
-
-    /// media-node has refused its part of a step. Once the other leg has agreed there is no way back.
-    pub(super) fn modify_refused(&mut self, turn: &mut Turn, generation: Generation, status: StatusCode) {
-        let Some(modify) = self.modify.as_ref().filter(|modify| modify.generation == generation) else {
-            return;
-        };
-        match modify.step {
-            Step::Offering if !modify.late => self.undo_modify(turn, status),
-            Step::Answering if modify.to.is_none() => self.undo_modify(turn, status),
-            _ => self.end(turn, &Ending::broken(Cause::INCOMPATIBLE, "media refused")),
-        }
-    }
-
-    /// The sender has withdrawn its re-INVITE.
-    pub(super) fn modify_cancelled(&mut self, turn: &mut Turn, key: ServerKey) {
-        let Some(modify) = self.modify.as_mut().filter(|modify| modify.key == key) else { return };
-        match (modify.step, modify.client) {
-            (Step::Inviting, Some((client, _))) => {
-                // Answered when the other leg has: if its 200 crosses our CANCEL, both are modified.
-                modify.withdrawn = Some(StatusCode::REQUEST_TERMINATED);
-                cancel(turn, client);
-            }
-            (Step::Offering, None) => self.undo_modify(turn, StatusCode::REQUEST_TERMINATED),
-            _ => {}
-        }
-    }
-
-    /// Nobody answers our re-INVITE.
-    pub(crate) fn modify_overdue(&mut self, turn: &mut Turn) {
-        let Some(modify) = self.modify.as_mut().filter(|modify| modify.step == Step::Inviting) else {
-            return;
-        };
-        modify.timer = None;
-        if let Some((client, _)) = modify.client {
-            modify.withdrawn = modify.withdrawn.or(Some(StatusCode::SERVER_TIMEOUT));
-            cancel(turn, client);
-        }
-    }
-
-    /// Our re-INVITE got no final response: the other leg is gone (section 12.2.1.2).
-    pub(super) fn modify_silent(&mut self, turn: &mut Turn) {
-        if let Some(modify) = &mut self.modify {
-            modify.client = None;
-        }
-        self.undo_modify(turn, StatusCode::REQUEST_TIMEOUT);
-        self.end(turn, &Ending::broken(Cause::TIMER_EXPIRED, "no response"));
-    }
-
-    /// The exchange fails: media as before, and the sender is told.
-    fn undo_modify(&mut self, turn: &mut Turn, status: StatusCode) {
-        let Some(modify) = self.modify.take() else { return };
-        turn.stop(modify.timer);
-        turn.core.servers.remove(&modify.key);
-        if let Some(session) = self.session() {
-            turn.media(&session, modify.generation, MediaOperation::Rollback, MediaAsked::Undo);
-        }
-        self.refuse_modify(turn, &modify, status);
-    }
-
-    fn refuse_modify(&self, turn: &mut Turn, modify: &Modify, status: StatusCode) {
-        let tag = self.leg(modify.from).map_or("", |leg| &leg.tag);
-        let failure = response(turn, &modify.request, None, tag, status, None).build();
-        turn.respond(modify.key, failure);
-    }
-
-    fn modify_over(&mut self, turn: &mut Turn) {
-        if let Some(modify) = self.modify.take() {
-            turn.stop(modify.timer);
-            turn.core.servers.remove(&modify.key);
-        }
-    }
-
-    /// The call ends amid an exchange: the sender gets a final response, the other leg's 2xx its ACK.
-    pub(super) fn end_modify(&mut self, turn: &mut Turn) {
-        let Some(modify) = self.modify.take() else { return };
-        turn.stop(modify.timer);
-        turn.core.servers.remove(&modify.key);
-        if !matches!(modify.step, Step::Unacknowledged | Step::Acknowledging) {
-            self.refuse_modify(turn, &modify, StatusCode::REQUEST_TERMINATED);
-        }
-        let (Some((key, cseq)), Some(leg)) = (modify.client, modify.to.and_then(|to| self.leg(to))) else {
-            return;
-        };
-        let Some(dialog) = leg.dialog.clone() else { return };
-        if modify.step == Step::Inviting {
-            cancel(turn, key);
-            turn.abandon_reinvite(key, dialog, cseq, leg.flow);
-        } else {
-            turn.acknowledge(key, leg.flow, dialog.ack(cseq).build());
-        }
     }
 }

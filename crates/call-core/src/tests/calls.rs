@@ -257,3 +257,17 @@ fn calls_go_on_without_the_store() {
     world.act("1001", |phone, now| phone.hang_up(now, None));
     world.assert_over();
 }
+
+#[test]
+fn a_caller_who_waits_hears_ringing_again_every_minute() {
+    let mut world = World::planned(&[("*", vec![dial("1002", 130)])]);
+    world.call("1001", "1002", Reaction::Ring);
+    world.run(Duration::from_secs(124));
+    let ringing = world.phone("1001").statuses(&Method::Invite).into_iter().filter(|status| *status == 180);
+    assert_eq!(ringing.count(), 3);
+    world.act("1002", super::phone::Phone::answer);
+    world.run_ms(500);
+    assert!(world.phone("1001").is_talking());
+    world.act("1001", |phone, now| phone.hang_up(now, None));
+    world.assert_over();
+}

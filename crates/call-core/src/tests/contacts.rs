@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip_core::Method;
+use sip_core::{Header, Message, Method, StatusCode};
 
 use super::documents::dial;
 use super::phone::Reaction;
@@ -59,5 +59,23 @@ fn the_next_action_follows_when_nobody_answers() {
     assert_eq!(world.phone("1002").requests(&Method::Cancel).len(), 1);
     assert!(world.phone("1003").is_talking() && world.phone("1001").is_talking());
     world.act("1003", |phone, now| phone.hang_up(now, None));
+    world.assert_over();
+}
+
+#[test]
+fn a_second_200_of_another_fork_is_acknowledged_and_ended() {
+    let mut world = World::talking("1001", "1002");
+    let (address, contact) = (world.phone("1002").address, world.phone("1002").contact.clone());
+    let invite = world.phone("1002").requests(&Method::Invite)[0].clone();
+    let second = Message::response_to(&invite, StatusCode::OK)
+        .to_tag("fork")
+        .header(Header::Contact, format!("<{contact}>"))
+        .build();
+    world.network.send(world.clock.now(), address, "192.0.2.1:5060".parse().unwrap(), second.bytes().clone());
+    world.run_ms(500);
+    let byes = world.phone("1002").requests(&Method::Bye);
+    assert_eq!(byes.iter().map(|bye| bye.to_tag()).collect::<Vec<_>>(), [Some("fork")]);
+    assert!(world.phone("1001").is_talking() && world.phone("1002").is_talking());
+    world.act("1001", |phone, now| phone.hang_up(now, None));
     world.assert_over();
 }
