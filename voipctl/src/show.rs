@@ -33,6 +33,11 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     json
 }
 
+/// `1 call`, `2 calls`.
+pub(crate) fn count(number: u32, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// Writes `text` to standard output. Whoever has stopped reading there (`| head`) wants no complaint.
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -47,6 +52,11 @@ pub(crate) fn complain(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([0, 1, 2].map(|n| count(n, "call")), ["0 calls", "1 call", "2 calls"]);
+    }
 
     #[test]
     fn columns_are_aligned_and_lines_have_no_tail() {

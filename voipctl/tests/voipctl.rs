@@ -2,6 +2,8 @@
 
 #[path = "voipctl/bad_input.rs"]
 mod bad_input;
+#[path = "voipctl/call.rs"]
+mod call;
 #[path = "voipctl/harness.rs"]
 mod harness;
 #[path = "voipctl/plan.rs"]

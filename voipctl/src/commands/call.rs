@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use softphone::{Call, CallOptions, Phone, PhoneError};
+use softphone::{Call, CallOptions, EndReason, Phone, PhoneError};
 
 use crate::cli::{CallArgs, Output};
 use crate::failure::Failure;
@@ -54,14 +54,18 @@ fn make(parties: &Parties, args: &CallArgs, interrupted: &AtomicBool) -> Result<
     }
     // The callee's phone has answered already, or somebody else has.
     let answered = callee.as_ref().and_then(|phone| phone.incoming(Duration::from_secs(1)).ok());
-    talk(&call, args.duration, interrupted);
+    let ended = talk(&call, args.duration, interrupted);
     // Fails when the far side was faster: over is over.
     let _ = call.hangup();
     let _ = call.wait_ended(HANG_UP);
     if let Some(answered) = &answered {
         let _ = answered.wait_ended(HANG_UP);
     }
-    Ok(Report::finished(&call, answered.as_ref(), interrupted.load(Ordering::Relaxed)))
+    let problem = match ended.filter(|_| parties.last_until_we_hang_up()) {
+        Some(reason) => Some(format!("the call ended before it was hung up: {reason}")),
+        None => interrupted.load(Ordering::Relaxed).then(|| "interrupted".to_owned()),
+    };
+    Ok(Report::finished(&call, answered.as_ref(), problem))
 }
 
 fn start(config: softphone::PhoneConfig) -> Result<Phone, PhoneError> {
@@ -84,15 +88,19 @@ fn wait_answered(call: &Call, interrupted: &AtomicBool) -> Result<(), PhoneError
     }
 }
 
-/// Until `duration` is over, the far side hangs up, or Ctrl-C.
-fn talk(call: &Call, duration: Duration, interrupted: &AtomicBool) {
+/// Until `duration` is over, Ctrl-C, or the call ends: why it does.
+fn talk(call: &Call, duration: Duration, interrupted: &AtomicBool) -> Option<EndReason> {
     let deadline = Instant::now() + duration;
     while !interrupted.load(Ordering::Relaxed) {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || call.wait_ended(left.min(LOOK_EVERY)).is_ok() {
-            return;
+        if left.is_zero() {
+            return None;
+        }
+        if let Ok(reason) = call.wait_ended(left.min(LOOK_EVERY)) {
+            return Some(reason);
         }
     }
+    None
 }
 
 /// Set by the first Ctrl-C or SIGTERM; the call is hung up then. A second one ends the process.

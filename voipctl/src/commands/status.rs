@@ -122,8 +122,11 @@ fn report<'a>(status: &'a StatusReport) -> Report<'a> {
 fn text(run: &RunFile, status: &StatusReport) -> String {
     let ready = if status.ready { "ready" } else { "not ready" };
     let mut text = format!(
-        "{} on {}: {ready}, {} calls, {} registrations\n\n",
-        run.cluster, run.sip, status.active_calls, status.registrations
+        "{} on {}: {ready}, {}, {}\n\n",
+        run.cluster,
+        run.sip,
+        show::count(status.active_calls, "call"),
+        show::count(status.registrations, "registration")
     );
     let rows = status.media_nodes.iter().map(|node| {
         vec![

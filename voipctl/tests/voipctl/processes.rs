@@ -16,6 +16,12 @@ pub(crate) fn program(state: &Path, name: &str) -> Option<u32> {
         .pop()
 }
 
+/// Process ids of commands of ours that work on `state`, whose arguments begin as given.
+pub(crate) fn with_arguments(state: &Path, beginning: &str) -> Vec<u32> {
+    let mark = state.to_str().unwrap();
+    running(|arguments| arguments.starts_with(beginning) && arguments.contains(mark))
+}
+
 /// Processes whose arguments, without the first, are as wanted. A zombie has none.
 fn running(wanted: impl Fn(&str) -> bool) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);

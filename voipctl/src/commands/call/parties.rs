@@ -46,12 +46,19 @@ impl Parties {
                 Secret::Ha1(user.ha1.clone()),
             )
         };
+        let itself = |callee: &UserDocument| callee.username == caller.username;
         let mut far_end = FarEnd::Announcement;
         for action in actions(&sip, caller, &args.number)? {
             match action {
                 dialplan::Action::Echo => far_end = FarEnd::Echo,
                 dialplan::Action::Dial { target: dialplan::Target::User(name), .. } => {
                     far_end = match callee(&users, &name) {
+                        Some(callee) if itself(callee) => {
+                            let (number, name) = (&args.number, &args.caller);
+                            return Err(Failure::input(format!(
+                                "{number} is {name} itself: dial somebody else"
+                            )));
+                        }
                         Some(callee) if !is_registered(run, &callee.username)? => {
                             let mut config = config(callee);
                             config.answer = AnswerPolicy::AnswerAfter { ringing: None };
@@ -67,6 +74,11 @@ impl Parties {
             break;
         }
         Ok(Self { caller: config(caller), far_end })
+    }
+
+    /// Whether only we end the call: whoever else does, something went wrong.
+    pub(super) fn last_until_we_hang_up(&self) -> bool {
+        matches!(self.far_end, FarEnd::Ours(_) | FarEnd::Echo)
     }
 
     /// What the caller should hear.

@@ -69,23 +69,22 @@ impl Report {
         }
     }
 
-    /// It was answered, and is over.
-    pub(super) fn finished(call: &Call, answered: Option<&Call>, interrupted: bool) -> Self {
+    /// It was answered, and is over; `problem` says why too early.
+    pub(super) fn finished(call: &Call, answered: Option<&Call>, problem: Option<String>) -> Self {
         let near = call.report();
         let far = answered.map(Call::report);
         let audio_matches = match &far {
             Some(far) => near.matches.zip(far.matches).map(|(near, far)| near && far),
             None => near.matches,
         };
-        let problem = (audio_matches == Some(false)).then(|| not_what_was_sent(&near, far.as_ref()));
-        let interrupted = interrupted.then(|| "interrupted".to_owned());
+        let mismatch = || (audio_matches == Some(false)).then(|| not_what_was_sent(&near, far.as_ref()));
         Self {
             setup_ms: call.setup_time().map(|time| rounded(time.as_secs_f64() * 1_000.0, 1_000.0)),
             status: Some(200),
             caller: Some(Direction::of(&near)),
             callee: far.as_ref().map(Direction::of),
             audio_matches,
-            problem: problem.or(interrupted),
+            problem: problem.or_else(mismatch),
         }
     }
 

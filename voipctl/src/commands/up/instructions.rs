@@ -20,9 +20,9 @@ pub(super) fn text(planned: &Planned, sockets: &Sockets, state: &StateDir) -> St
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "\nready: {} media-nodes, {} calls at a time\n",
-        plan.media.len(),
-        plan.capacity.calls
+        "\nready: {}, {} at a time\n",
+        show::count(u32::try_from(plan.media.len()).unwrap_or(u32::MAX), "media-node"),
+        show::count(plan.capacity.calls, "call")
     );
     let _ = writeln!(text, "Register phones at");
     let _ = writeln!(text, "  server    {}, transport UDP", sockets.sip);
