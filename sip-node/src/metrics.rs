@@ -108,6 +108,11 @@ fn register_facts(registry: &Registry, source: watch::Receiver<Arc<Snapshot>>) -
     )?;
     let media_refused =
         registry.counters("voip_media_refusals_total", "Requests that a media-node refused", &["reason"])?;
+    let lost = registry.counters(
+        "voip_media_nodes_lost_total",
+        "Media-nodes lost, and their calls with them",
+        &[],
+    )?;
     registry.before_print(move || {
         let snapshot = Arc::clone(&source.borrow());
         let facts = &snapshot.facts;
@@ -120,6 +125,7 @@ fn register_facts(registry: &Registry, source: watch::Receiver<Arc<Snapshot>>) -
         for (reason, total) in &facts.media_refused {
             raise(&media_refused, &[(*reason).into()], *total);
         }
+        lost.raise_to(facts.media_nodes_lost);
     });
     Ok(())
 }

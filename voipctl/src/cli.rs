@@ -137,9 +137,9 @@ Examples:
   voipctl cdrs
   voipctl cdrs --last 1 -o json")]
 pub(crate) struct CdrsArgs {
-    /// How many, the newest
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) last: u32,
+    /// Only the newest N
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<u32>,
     /// Print for machines
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,

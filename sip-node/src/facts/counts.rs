@@ -15,6 +15,8 @@ pub(crate) struct FactCounts {
     pub(crate) refused: BTreeMap<(&'static str, u16, &'static str), u64>,
     /// Requests that media-nodes refused, by reason.
     pub(crate) media_refused: BTreeMap<&'static str, u64>,
+    /// Media-nodes lost: their calls were ended.
+    pub(crate) media_nodes_lost: u64,
 }
 
 impl FactCounts {
@@ -25,6 +27,7 @@ impl FactCounts {
             Fact::Refused { method, status, reason } => {
                 self.refused.entry((method, *status, reason)).or_default()
             }
+            Fact::MediaNodeLost { .. } => &mut self.media_nodes_lost,
             Fact::MediaRefused { reason, .. } => self.media_refused.entry(reason).or_default(),
             _ => return,
         };

@@ -30,7 +30,7 @@ struct Record<'a> {
 /// Runs the command.
 pub(crate) fn run(state: &StateDir, args: &CdrsArgs) -> Result<(), Failure> {
     let path = state.cdrs();
-    let records = match sip_node::cdr::read(&path, args.last) {
+    let records = match sip_node::cdr::read(&path, args.last.unwrap_or(u32::MAX)) {
         Ok(records) => records,
         Err(sip_node::cdr::CdrError::Missing { .. }) => {
             return Err(Failure::input(format!(
