@@ -290,6 +290,14 @@ impl Up {
         values.filter_map(|value| value.parse::<f64>().ok()).sum()
     }
 
+    /// Waits until a figure is as wanted: metrics follow what happens by a moment.
+    pub fn await_metric(&self, series: &str, wanted: impl Fn(f64) -> bool) {
+        wait::until(series, Duration::from_secs(5), || {
+            let value = self.metric(series);
+            if wanted(value) { Ok(()) } else { Err(value) }
+        });
+    }
+
     /// A phone of `user` with the right password and otherwise the usual configuration.
     pub fn phone(&self, user: &str) -> Phone {
         Phone::start(self.phone_config(user)).expect("a phone starts")

@@ -108,11 +108,8 @@ fn register_facts(registry: &Registry, source: watch::Receiver<Arc<Snapshot>>) -
     )?;
     let media_refused =
         registry.counters("voip_media_refusals_total", "Requests that a media-node refused", &["reason"])?;
-    let lost = registry.counters(
-        "voip_media_nodes_lost_total",
-        "Media-nodes lost, and their calls with them",
-        &[],
-    )?;
+    let lost =
+        registry.counter("voip_media_nodes_lost_total", "Media-nodes lost, and their calls with them")?;
     registry.before_print(move || {
         let snapshot = Arc::clone(&source.borrow());
         let facts = &snapshot.facts;

@@ -182,7 +182,7 @@ fn a_call_of_a_stranger_is_refused() {
     let end = refused(&stranger, "1002");
     assert!(end.wrong_credentials, "{end}");
     assert!(up.cdrs().is_empty(), "what is refused at the door is no call");
-    assert!(up.metric("voip_sip_requests_refused_total") >= 1.0);
+    up.await_metric("voip_sip_requests_refused_total", |refused| refused >= 1.0);
     up.stop();
 }
 

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use e2e::{Cluster, Up, wait};
+use e2e::{Cluster, Up};
 use sip_core::digest::{Login, Secret, respond};
 use sip_core::{Message, Method};
 use softphone::{AnswerPolicy, CallOptions, Phone};
@@ -73,12 +73,7 @@ fn noise_and_lies_are_dropped_or_answered_and_counted() {
     let whole = invite(&up, &socket, "cut", "0", "");
     socket.send_to(&whole.as_bytes()[..whole.len() / 2], server).unwrap();
     socket.send_to(&vec![b'A'; 65_507], server).unwrap();
-    wait::until("three malformed datagrams are counted", SOON, || {
-        match up.metric("voip_sip_malformed_total") {
-            count if count >= 3.0 => Ok(()),
-            count => Err(count),
-        }
-    });
+    up.await_metric("voip_sip_malformed_total", |malformed| malformed >= 3.0);
 
     socket.send_to(invite(&up, &socket, "lie", "9999", "v=0\r\n").as_bytes(), server).unwrap();
     let lie = answer(&socket).expect("a Content-Length beyond the datagram is answered");

@@ -57,7 +57,7 @@ fn a_media_node_that_dies_takes_its_calls_down_in_order() {
     assert_eq!(record["endedBy"], "system", "{record}");
     assert_eq!(record["sipStatus"], 200, "{record}");
     assert_ne!(record["q850"], 16, "{record}");
-    assert!(up.metric("voip_media_nodes_lost_total") >= 1.0, "the loss is counted");
+    up.await_metric("voip_media_nodes_lost_total", |lost| lost >= 1.0);
 
     // Calls go on over the other node, and over both once `up` has started the dead one again.
     let (second, _far) = talk(&caller, &callee);

@@ -36,7 +36,12 @@ fn sipp_registers_two_users_and_calls_through_bit_for_bit() {
     let (caller, callee) = (phone(&up, "1001", 1, &near), phone(&up, "1002", 2, &far));
     caller.register();
     callee.register();
-    assert_eq!(up.status()["registrations"], 2);
+    wait::until("both are registered", Duration::from_secs(2), || {
+        match up.status()["registrations"].as_u64() {
+            Some(2) => Ok(()),
+            other => Err(other),
+        }
+    });
     let duration = Duration::from_secs(4);
     let answering = callee.answer(&Load::one(duration));
     let calling = caller.call("1002", &Load::one(duration));
