@@ -163,6 +163,10 @@ impl Servers {
             cx.out.counters.late_responses += 1;
             return;
         };
+        if matches!(response.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)) {
+            // A challenge invites the same request with credentials, and phones exist that leave its CSeq as it was.
+            forget(&mut self.by_merge, entry.merge.take(), key);
+        }
         let response = if response.to_tag().is_none() && response.status() != Some(StatusCode::TRYING) {
             response.edit().to_tag(&stateless::tag_for(cx.tokens, &response)).build()
         } else {

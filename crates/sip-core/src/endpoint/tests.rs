@@ -199,6 +199,20 @@ fn the_same_request_on_another_way_is_merged() {
 }
 
 #[test]
+fn a_challenged_request_comes_again_and_is_not_merged() {
+    for challenge in [StatusCode::UNAUTHORIZED, StatusCode::PROXY_AUTHENTICATION_REQUIRED] {
+        let mut bench = Bench::new();
+        let (_, events) = bench.receive(&request("INVITE", "z9hG4bK1", ""));
+        assert_eq!(statuses(&bench.answer(&events[0], challenge)), [challenge.code()]);
+        bench.receive(&request("ACK", "z9hG4bK1", "x"));
+        let (sent, events) = bench.receive(&request("INVITE", "z9hG4bK2", ""));
+        assert_eq!((sent.len(), events.len()), (0, 1), "the same CSeq, with credentials");
+        let (sent, _) = bench.receive(&request("INVITE", "z9hG4bK3", ""));
+        assert_eq!(statuses(&sent), [482], "while that one is served");
+    }
+}
+
+#[test]
 fn branches_without_the_cookie_are_matched_as_rfc_2543_did() {
     let mut bench = Bench::new();
     let (_, events) = bench.receive(&request("INVITE", "1", ""));
