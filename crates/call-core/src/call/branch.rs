@@ -263,7 +263,7 @@ impl ActiveCall {
         turn.stop(branch.ring);
         self.drop_leg(turn, branch.leg);
         if let Some(session) = self.session() {
-            turn.media(&session, branch.generation, MediaOperation::Rollback, MediaAsked::Undo);
+            // No rollback: the caller keeps the ports of the offer that the next contact gets, and its session.
             let drop = MediaOperation::Drop { leg: branch.leg };
             turn.media(&session, branch.generation, drop, MediaAsked::Undo);
         }

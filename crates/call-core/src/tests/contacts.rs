@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sip_core::{Header, Message, Method, StatusCode};
+use voip_contract::media::RefusalReason;
 
-use super::documents::dial;
+use super::documents::{dial, node};
 use super::phone::Reaction;
 use super::world::World;
 
@@ -77,5 +78,20 @@ fn a_second_200_of_another_fork_is_acknowledged_and_ended() {
     assert_eq!(byes.iter().map(|bye| bye.to_tag()).collect::<Vec<_>>(), [Some("fork")]);
     assert!(world.phone("1001").is_talking() && world.phone("1002").is_talking());
     world.act("1001", |phone, now| phone.hang_up(now, None));
+    world.assert_over();
+}
+
+#[test]
+fn a_call_keeps_its_media_node_when_the_next_contact_is_tried_while_that_node_drains() {
+    let mut world = World::planned(&[("*", vec![dial("1002", 20), dial("1003", 20)])]);
+    world.phone("1003").reaction = Reaction::Answer;
+    world.call("1001", "77", Reaction::Ring);
+    let busy = node(&world.busy_node());
+    world.media.get_mut(&busy).unwrap().refuses = Some(RefusalReason::Unavailable);
+    world.act("1002", |phone, now| phone.reject(now, 486));
+    world.run_ms(1_000);
+    assert!(world.phone("1003").is_talking() && world.phone("1001").is_talking());
+    assert_eq!(world.busy_node(), busy.to_string());
+    world.act("1003", |phone, now| phone.hang_up(now, None));
     world.assert_over();
 }

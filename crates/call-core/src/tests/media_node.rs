@@ -36,7 +36,8 @@ impl MediaNode {
 
     pub(crate) fn serve(&mut self, request: &MediaRequest) -> Result<MediaOutcome, MediaRefusal> {
         let begins = Session::begins_with(&request.operation);
-        if let (Some(reason), true) = (self.refuses, begins) {
+        if let (Some(reason), true) = (self.refuses, begins && !self.sessions.contains_key(&request.session))
+        {
             return Err(MediaRefusal { reason, detail: "as the test wants".to_owned() });
         }
         if !self.sessions.contains_key(&request.session) && !begins {

@@ -163,7 +163,10 @@ impl Servers {
             cx.out.counters.late_responses += 1;
             return;
         };
-        if matches!(response.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)) {
+        if matches!(
+            response.status(),
+            Some(StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+        ) {
             // A challenge invites the same request with credentials, and phones exist that leave its CSeq as it was.
             forget(&mut self.by_merge, entry.merge.take(), key);
         }
