@@ -3,7 +3,10 @@
 //! Limits are far above what a cluster of 10,000 users needs and far below what an alias bomb wants.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::{Error, MessageFormatter, Options, UserMessageFormatter, alias_limits, budget, options};
+use serde_saphyr::{
+    Error, MessageFormatter, Options, UserMessageFormatter, alias_limits, budget, options,
+    with_deserializer_from_str_with_options,
+};
 
 use super::stream::Document;
 
@@ -49,10 +52,17 @@ pub(super) struct YamlError {
 
 /// Reads one document.
 pub(super) fn parse<T: DeserializeOwned>(document: Document<'_>) -> Result<T, YamlError> {
-    serde_saphyr::from_str_with_options(document.text, limits()).map_err(|error| {
+    let mut path = String::new();
+    let read = with_deserializer_from_str_with_options(document.text, limits(), |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            path = error.path().to_string();
+            error.into_inner()
+        })
+    });
+    read.map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map_or(0, |l| usize::try_from(l.line()).unwrap_or(0));
-        YamlError { line: document.first_line + line.saturating_sub(1), problem: problem(error) }
+        YamlError { line: document.first_line + line.saturating_sub(1), problem: problem(error, &path) }
     })
 }
 
@@ -75,7 +85,7 @@ fn limits() -> Options {
     }
 }
 
-fn problem(error: &Error) -> Problem {
+fn problem(error: &Error, path: &str) -> Problem {
     match error {
         Error::SerdeUnknownField { field, expected, .. } => {
             Problem::UnknownField { field: field.clone(), expected: expected.clone() }
@@ -86,7 +96,22 @@ fn problem(error: &Error) -> Problem {
         Error::SerdeMissingField { field, .. } => Problem::MissingField(field),
         Error::QuotingRequired { value, .. } => Problem::Unquoted(value.clone()),
         Error::DuplicateMappingKey { key: Some(key), .. } => Problem::DuplicateKey(key.clone()),
-        _ => Problem::Shape(UserMessageFormatter.format_message(error).into_owned()),
+        _ => Problem::Shape(match path {
+            "" | "." => shape(error),
+            field => format!("{field}: {}", shape(error)),
+        }),
+    }
+}
+
+/// What is wanted instead, in words of YAML rather than of Rust.
+fn shape(error: &Error) -> String {
+    match error {
+        Error::InvalidScalar { ty, .. } if ty.starts_with('u') => {
+            "a whole number is wanted, 0 or more".to_owned()
+        }
+        Error::InvalidScalar { ty, .. } if ty.starts_with('i') => "a whole number is wanted".to_owned(),
+        Error::InvalidScalar { ty, .. } if *ty == "bool" => "true or false is wanted".to_owned(),
+        _ => UserMessageFormatter.format_message(error).into_owned(),
     }
 }
 
@@ -159,6 +184,7 @@ mod tests {
             ),
             ("name: a\nname: b\n", 12, "key `name` stands here twice: remove one"),
             ("items: []\n", 11, "field `name` is missing: add it"),
+            ("name: a\ncallsPerNode: many\n", 12, "callsPerNode: a whole number is wanted, 0 or more"),
         ];
         for (text, line, message) in cases {
             assert_eq!(fail(text), (line, message.to_owned()), "{text}");

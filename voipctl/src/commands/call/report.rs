@@ -59,13 +59,14 @@ fn rounded(value: f64, parts: f64) -> f64 {
 impl Report {
     /// Nobody answered.
     pub(super) fn failed(call: &Call, error: &PhoneError) -> Self {
+        let number = call.peer();
         Self {
             setup_ms: None,
             status: error.status(),
             caller: Some(Direction::of(&call.report())),
             callee: None,
             audio_matches: None,
-            problem: Some(format!("the call failed: {error}")),
+            problem: Some(format!("the call to {number} failed: {error}")),
         }
     }
 
