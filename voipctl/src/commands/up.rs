@@ -8,7 +8,7 @@ mod programs;
 mod ready;
 mod sockets;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ use crate::supervise::{Event, Supervisor};
 
 use edits::{Edits, Outcome};
 use programs::{SIP_NODE, Sockets};
+use ready::Missing;
 
 pub(crate) use sockets::check_address;
 
@@ -93,14 +94,12 @@ impl Running<'_> {
             }
             self.supervisor.keep(program).map_err(Failure::failed)?;
         }
-        let nodes: BTreeSet<String> =
-            self.planned.plan.media.iter().map(|pod| pod.name.to_string()).collect();
+        let pods = self.planned.plan.media.iter();
+        let nodes: BTreeMap<String, u32> = pods.map(|pod| (pod.name.to_string(), pod.capacity)).collect();
         tokio::select! {
-            ready = ready::wait(self.sockets.http, &nodes, START) => ready.map_err(|missing| {
-                let logs = self.state.logs();
-                let after = START.as_secs();
-                Failure::input(format!("not ready after {after} s: {missing}; its log is in {}", logs.display()))
-            })?,
+            ready = ready::wait(self.sockets.http, &nodes, START) => {
+                ready.map_err(|missing| self.not_ready(missing))?;
+            }
             event = self.supervisor.next() => return Err(self.died_at_start(event)),
             _ = signals.next() => return Ok(Start::Interrupted),
         }
@@ -167,6 +166,20 @@ impl Running<'_> {
         self.supervisor.stop(SIP_NODE, hurry).await;
         self.state.remove_run_file();
         show::print(&format!("stopped: {} ended\n", show::count(calls_ended(self.state, from), "call")));
+    }
+
+    fn not_ready(&self, missing: Missing) -> Failure {
+        let logs = self.state.logs();
+        Failure::input(match missing {
+            Missing::Yet(what) => {
+                format!("not ready after {} s: {what}; the logs are in {}", START.as_secs(), logs.display())
+            }
+            Missing::Ports { node, ports, room, planned } => format!(
+                "media-node {node} has room for {room} of {planned} calls: other programs have taken ports in {ports}: \
+                 stop them, or change {}",
+                programs::place(&self.planned, "spec.network.portRange")
+            ),
+        })
     }
 
     fn died_at_start(&self, event: Event) -> Failure {

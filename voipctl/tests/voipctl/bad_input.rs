@@ -101,6 +101,22 @@ fn a_taken_port_is_named_with_its_field() {
 }
 
 #[test]
+fn taken_rtp_ports_are_named_with_the_calls_that_do_not_fit() {
+    let site = Site::new();
+    // Nearly all of what two media-nodes are given.
+    let taken = site.first_port()..site.first_port() + 120;
+    let _holders: Vec<_> = taken.map(|port| UdpSocket::bind(("127.0.0.1", port)).unwrap()).collect();
+    let up = site.up_to_its_end();
+    let refusal = up.refused();
+    for part in
+        ["media-node default-0 has room for", "of 4 calls", "spec.network.portRange", "office.yaml:11"]
+    {
+        assert!(refusal.contains(part), "{part} is not in: {refusal}");
+    }
+    assert_eq!(children_of_executable(&site.state()), Vec::<u32>::new());
+}
+
+#[test]
 fn a_foreign_address_and_a_missing_file_are_refused() {
     let site = Site::new();
     let file = site.file();

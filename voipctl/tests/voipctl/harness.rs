@@ -78,6 +78,11 @@ stringData: {{password: correct horse}}
         self.directory.path().join("state")
     }
 
+    /// First of the ports for media and control.
+    pub(crate) fn first_port(&self) -> u16 {
+        self.ports.first
+    }
+
     pub(crate) fn sip_port(&self) -> u16 {
         self.ports.sip
     }

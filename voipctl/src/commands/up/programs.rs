@@ -66,7 +66,8 @@ fn control_address(sip: IpAddr) -> IpAddr {
     if sip.is_loopback() { sip } else { IpAddr::V4(Ipv4Addr::LOCALHOST) }
 }
 
-fn place(planned: &Planned, field: &str) -> String {
+/// A field of the `VoipCluster`, and its place in the file.
+pub(super) fn place(planned: &Planned, field: &str) -> String {
     let metadata = &planned.loaded.cluster.metadata;
     let cluster = ObjectId {
         kind: "VoipCluster".to_owned(),

@@ -1,6 +1,6 @@
 //! Waits until the programs really take calls.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,23 +18,41 @@ pub(super) async fn status(http: SocketAddr) -> Option<StatusReport> {
     ask.await.ok()?.ok()?
 }
 
-/// Until sip-node is ready and every one of `nodes` is; after `patience` what is missing.
+/// Why calls are not possible as planned.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Something that may still come.
+    Yet(String),
+    /// RTP ports that other programs have: waiting does not help.
+    Ports {
+        /// The media-node.
+        node: String,
+        /// Its RTP ports.
+        ports: String,
+        /// Calls that fit.
+        room: u32,
+        /// Calls that were planned.
+        planned: u32,
+    },
+}
+
+/// Until sip-node is ready and every one of `nodes` is, with room for as many calls; after `patience` what is missing.
 pub(super) async fn wait(
     http: SocketAddr,
-    nodes: &BTreeSet<String>,
+    nodes: &BTreeMap<String, u32>,
     patience: Duration,
-) -> Result<(), String> {
+) -> Result<(), Missing> {
     let deadline = Instant::now() + patience;
     loop {
         let missing = match status(http).await {
-            None => Some("sip-node does not answer".to_owned()),
+            None => Some(Missing::Yet("sip-node does not answer".to_owned())),
             Some(status) => missing(&status, nodes),
         };
-        let Some(missing) = missing else { return Ok(()) };
-        if Instant::now() >= deadline {
-            return Err(missing);
+        match missing {
+            None => return Ok(()),
+            Some(Missing::Yet(_)) if Instant::now() < deadline => sleep(LOOK_EVERY).await,
+            Some(missing) => return Err(missing),
         }
-        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -60,21 +78,24 @@ pub(super) async fn wait_applied(
     }
 }
 
-fn missing(status: &StatusReport, nodes: &BTreeSet<String>) -> Option<String> {
-    for name in nodes {
-        match status.media_nodes.iter().find(|node| node.name == *name).map(|node| node.state) {
-            Some(NodeState::Ready) => {}
-            Some(state) => return Some(format!("media-node {name} is {state:?}")),
-            None => return Some(format!("media-node {name} has not connected to sip-node")),
+fn missing(status: &StatusReport, nodes: &BTreeMap<String, u32>) -> Option<Missing> {
+    for (name, &planned) in nodes {
+        let Some(node) = status.media_nodes.iter().find(|node| node.name == *name) else {
+            return Some(Missing::Yet(format!("media-node {name} has not connected to sip-node")));
+        };
+        if node.capacity < planned && node.state != NodeState::Lost {
+            let (node, ports, room) = (name.clone(), node.ports.clone(), node.capacity);
+            return Some(Missing::Ports { node, ports, room, planned });
+        }
+        if node.state != NodeState::Ready {
+            return Some(Missing::Yet(format!("media-node {name} is {:?}", node.state)));
         }
     }
-    (!status.ready).then(|| "sip-node is not ready".to_owned())
+    (!status.ready).then(|| Missing::Yet("sip-node is not ready".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use voip_contract::admin::MediaNodeStatus;
 
     use super::*;
@@ -97,13 +118,17 @@ mod tests {
             documents: BTreeMap::new(),
             rejected: Vec::new(),
         };
-        let nodes: BTreeSet<String> = ["a".to_owned(), "b".to_owned()].into();
-        assert_eq!(missing(&status, &nodes).as_deref(), Some("media-node b has not connected to sip-node"));
+        let nodes: BTreeMap<String, u32> = [("a".to_owned(), 250), ("b".to_owned(), 250)].into();
+        let yet = |text: &str| Some(Missing::Yet(text.to_owned()));
+        assert_eq!(missing(&status, &nodes), yet("media-node b has not connected to sip-node"));
         status.media_nodes.push(node("b", NodeState::Draining));
-        assert_eq!(missing(&status, &nodes).as_deref(), Some("media-node b is Draining"));
+        assert_eq!(missing(&status, &nodes), yet("media-node b is Draining"));
         status.media_nodes[1].state = NodeState::Ready;
         assert_eq!(missing(&status, &nodes), None);
+        status.media_nodes[1].capacity = 249;
+        assert!(matches!(missing(&status, &nodes), Some(Missing::Ports { room: 249, planned: 250, .. })));
+        status.media_nodes[1].capacity = 250;
         status.ready = false;
-        assert_eq!(missing(&status, &nodes).as_deref(), Some("sip-node is not ready"));
+        assert_eq!(missing(&status, &nodes), yet("sip-node is not ready"));
     }
 }
