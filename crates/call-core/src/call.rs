@@ -66,6 +66,8 @@ struct Caller {
     answer: Option<Message>,
     /// The last provisional response that was relayed, and the timer that repeats it.
     progress: Option<(Message, TimerKey)>,
+    /// Runs while the INVITE has no final response, when its Expires says how long it holds.
+    expiry: Option<TimerKey>,
     user: Arc<UserDocument>,
 }
 

@@ -1,8 +1,10 @@
 //! Requests outside a dialog, up to the point where a call or a registration begins: which methods, domains and
 //! extensions there are (RFC 3261 section 8.2), and how a refusal is said.
 
+use bytes::Bytes;
 use sip_core::message::MessageBuilder;
 use sip_core::{Header, Message, Method, ServerKey, StatusCode};
+use voip_contract::media::MAX_SDP_BYTES;
 
 use crate::fact::Fact;
 use crate::turn::Turn;
@@ -13,6 +15,8 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTE
 pub(crate) const RETRY_AFTER: &str = "5";
 /// The only body that a call may begin with.
 pub(crate) const SDP: &str = "application/sdp";
+/// The only encoding of a body.
+const IDENTITY: &str = "identity";
 
 /// Why a request goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +112,45 @@ pub(crate) fn check_require(request: &Message) -> Result<(), Refusal> {
     }
     Err(Refusal::new(StatusCode::BAD_EXTENSION, "unsupported-extension")
         .with(Header::Unsupported, unknown.join(", ")))
+}
+
+/// The body of an INVITE: none, SDP, or one that may be passed over (section 8.2.3).
+pub(crate) fn check_body(request: &Message) -> Result<(), Refusal> {
+    if request.body().is_empty() || is_optional(request) {
+        return Ok(());
+    }
+    let refused = || Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-body");
+    if request.content_type().as_deref() != Some(SDP) {
+        return Err(refused().with(Header::Accept, SDP.to_owned()));
+    }
+    if !is_plain(request) {
+        return Err(refused().with(Header::Other("Accept-Encoding"), IDENTITY.to_owned()));
+    }
+    if request.body().len() > MAX_SDP_BYTES {
+        return Err(Refusal::new(StatusCode::REQUEST_ENTITY_TOO_LARGE, "body-too-large"));
+    }
+    Ok(())
+}
+
+/// The SDP in a message, if it has one.
+pub(crate) fn sdp_of(message: &Message) -> Option<Bytes> {
+    let is_sdp = message.content_type().as_deref() == Some(SDP) && is_plain(message);
+    (is_sdp && !message.body().is_empty()).then(|| message.body_bytes())
+}
+
+fn is_plain(message: &Message) -> bool {
+    message
+        .header(Header::ContentEncoding)
+        .is_none_or(|coding| coding.eq_ignore_ascii_case(IDENTITY.as_bytes()))
+}
+
+/// Whether the sender says that whoever does not understand the body may go on without it (section 20.11). SDP is
+/// understood.
+fn is_optional(request: &Message) -> bool {
+    let disposition = request.text(Header::ContentDisposition).unwrap_or_default().to_ascii_lowercase();
+    let mut params = disposition.split(';').skip(1).filter_map(|param| param.split_once('='));
+    sdp_of(request).is_none()
+        && params.any(|(name, value)| (name.trim(), value.trim()) == ("handling", "optional"))
 }
 
 /// Answers OPTIONS (section 11.2).

@@ -204,6 +204,7 @@ impl Switch {
             match timer {
                 Timer::Ring(id, leg) => self.with_call(now, out, id, |call, turn| call.ring_over(turn, leg)),
                 Timer::Progress(id) => self.with_call(now, out, id, ActiveCall::repeat_progress),
+                Timer::Invitation(id) => self.with_call(now, out, id, ActiveCall::invitation_over),
                 Timer::Modify(id) => self.with_call(now, out, id, ActiveCall::modify_overdue),
                 Timer::Media(ticket) => self.media_unavailable(now, ticket, "no reply in time", out),
                 Timer::Store(ticket) => self.on_stored(now, ticket, StoreReply::Unavailable, out),

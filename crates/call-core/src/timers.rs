@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     Ring(CallId, LegId),
     /// The caller should hear that we are still at it.
     Progress(CallId),
+    /// The caller's INVITE has expired.
+    Invitation(CallId),
     /// A re-INVITE was not answered.
     Modify(CallId),
     /// A media-node did not reply.

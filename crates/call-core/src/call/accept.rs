@@ -6,10 +6,11 @@ use sip_core::{ClientKey, Dialog, Message, StatusCode};
 use voip_contract::LegId;
 use voip_contract::media::MediaOperation;
 
-use super::branch::{sdp_of, spec};
+use super::branch::spec;
 use super::{ActiveCall, BranchStep, CALLER, Ending, Failure, Stage};
 use crate::cause::Cause;
 use crate::peer;
+use crate::requests::sdp_of;
 use crate::state::LegState;
 use crate::turn::{Checkpoint, MediaAsked, Turn};
 

@@ -10,7 +10,7 @@ use super::{ActiveCall, Branch, BranchStep, CALLER, Dial, Failure, Stage};
 use crate::cause::{Cause, Reason, cause_in_reason};
 use crate::event::Action;
 use crate::peer;
-use crate::requests::SDP;
+use crate::requests::sdp_of;
 use crate::state::{AddressOfRecord, Binding, Leg, LegState};
 use crate::timers::{PROGRESS, Timer};
 use crate::turn::{Checkpoint, MediaAsked, Turn};
@@ -279,12 +279,6 @@ impl ActiveCall {
 /// A leg as media-node is told of it.
 pub(super) fn spec(leg: &Leg) -> LegSpec {
     LegSpec { leg: leg.id, source: leg.flow.remote.ip() }
-}
-
-/// The SDP in a message, if it has one.
-pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
-    let is_sdp = message.content_type().as_deref() == Some(SDP);
-    (is_sdp && !message.body().is_empty()).then(|| message.body_bytes())
 }
 
 fn branch_leg(id: LegId, tag: String, dial: &Dial, binding: &Binding) -> Leg {

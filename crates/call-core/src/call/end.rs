@@ -48,6 +48,11 @@ impl Ending {
         Self::new(StatusCode::SERVER_INTERNAL_ERROR, cause, EndedBy::System, text)
     }
 
+    /// The caller's INVITE has expired (RFC 3261 section 13.3.1).
+    fn expired() -> Self {
+        Self::new(StatusCode::REQUEST_TERMINATED, Cause::NO_ANSWER, EndedBy::System, "invitation expired")
+    }
+
     /// The caller has given up. `reason` is what its CANCEL said.
     pub(crate) fn cancelled(cause: Option<Cause>, reason: Option<String>) -> Self {
         let cause = cause.unwrap_or(Cause::NORMAL);
@@ -105,6 +110,13 @@ impl ActiveCall {
         }
         self.leave_tables(turn);
         self.stage = Stage::Ended { closed: true };
+    }
+
+    /// The caller's INVITE has expired.
+    pub(crate) fn invitation_over(&mut self, turn: &mut Turn) {
+        if self.caller.invite.is_some() {
+            self.end(turn, &Ending::expired());
+        }
     }
 
     pub(crate) fn media_lost(&mut self, turn: &mut Turn) {
@@ -178,6 +190,7 @@ impl ActiveCall {
     }
 
     fn leave_tables(&mut self, turn: &mut Turn) {
+        turn.stop(self.caller.expiry.take());
         for leg in &self.value.legs {
             turn.core.dialogs.remove(&leg.tag);
         }

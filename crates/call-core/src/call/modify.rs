@@ -16,13 +16,13 @@ use sip_core::{ClientKey, Flow, Header, Message, Method, ServerKey, StatusCode};
 use voip_contract::media::MediaOperation;
 use voip_contract::{Generation, LegId};
 
-use super::branch::{sdp_of, spec};
+use super::branch::spec;
 use super::end::ends_dialog;
 use super::messages::response;
 use super::{ActiveCall, Ending, Stage};
 use crate::cause::Cause;
 use crate::peer;
-use crate::requests::{ALLOW, Refusal, SDP};
+use crate::requests::{ALLOW, Refusal, SDP, check_body, sdp_of};
 use crate::timers::{MODIFY, Timer, TimerKey};
 use crate::turn::{Checkpoint, MediaAsked, Turn};
 
@@ -99,10 +99,7 @@ impl ActiveCall {
 
     /// One exchange at a time (section 14.2), and only once both sides are settled.
     fn may_modify(&self, turn: &Turn, leg: LegId, request: &Message) -> Result<(), Refusal> {
-        if !request.body().is_empty() && sdp_of(request).is_none() {
-            let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-body");
-            return Err(refusal.with(Header::Accept, SDP.to_owned()));
-        }
+        check_body(request)?;
         if self.modify.as_ref().is_some_and(|modify| modify.from == leg) {
             let seconds = turn.now.wall.0 % 10;
             let refusal = Refusal::new(StatusCode::SERVER_INTERNAL_ERROR, "overlapping-invite");

@@ -121,6 +121,7 @@ impl ActiveCall {
             return;
         };
         self.stop_progress(turn);
+        turn.stop(self.caller.expiry.take());
         self.caller.unacknowledged = Some(key);
         if let Some(leg) = self.leg_mut(CALLER) {
             leg.state = LegState::Confirmed;

@@ -62,6 +62,8 @@ pub(crate) struct Phone {
     pub(crate) acknowledges: bool,
     /// Whether the INVITE goes out without a body.
     pub(crate) late_offer: bool,
+    /// Expires of the INVITE.
+    pub(crate) expires: Option<u32>,
     pub(crate) line: Option<Line>,
     /// Everything that came, in order.
     pub(crate) got: Vec<Message>,
@@ -99,6 +101,7 @@ impl Phone {
             on_reinvite: 200,
             acknowledges: true,
             late_offer: false,
+            expires: None,
             line: None,
             got: Vec::new(),
             sent: HashMap::new(),
@@ -186,6 +189,9 @@ impl Phone {
             .header(Header::CallId, self.tokens.token())
             .header(Header::CSeq, "1 INVITE")
             .header(Header::Contact, format!("<{}>", self.contact));
+        if let Some(seconds) = self.expires {
+            builder = builder.header(Header::Expires, seconds);
+        }
         if !self.late_offer {
             builder = builder.body("application/sdp", audio.offer(Direction::SendRecv));
         }
