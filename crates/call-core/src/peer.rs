@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use sip_core::{Flow, Message, NameAddr, Uri};
+use sip_core::{Dialog, Flow, Message, NameAddr, Uri};
 
 /// Port of a URI without one, over UDP and TCP.
 const DEFAULT_PORT: u16 = 5060;
@@ -21,6 +21,14 @@ pub(crate) fn flow_to_contact(request: &Message, contact: &Uri, flow: Flow) -> F
             .via()
             .is_ok_and(|via| via.host.matches(&contact.host) || via.host.ip() != Some(flow.remote.ip()));
     if behind_nat { flow } else { to_address(flow, contact).unwrap_or(flow) }
+}
+
+/// Where requests of `dialog` go after a response that came over `source` and may have named another target. A target
+/// that is not where the response came from is behind a NAT or a proxy: there `flow` has worked, and goes on.
+pub(crate) fn flow_to_target(dialog: &Dialog, source: Flow, flow: Flow) -> Flow {
+    let here = dialog.remote_target.host.ip() == Some(source.remote.ip());
+    let direct = if here { to_address(flow, &dialog.remote_target).unwrap_or(flow) } else { flow };
+    next_hop(&dialog.route_set, direct)
 }
 
 /// Where requests with that route set go: to its first hop, else over `flow`.
@@ -72,6 +80,29 @@ mod tests {
             let found = flow_to_contact(&from(via), &Uri::parse(contact).unwrap(), flow(source));
             assert_eq!(found, flow(expected), "{via} {contact} {source}");
         }
+    }
+
+    #[test]
+    fn a_response_may_move_the_target_but_not_behind_a_nat() {
+        let dialog = |contact: &str, route: &str| {
+            let request = Message::request(Method::Invite, &"sip:x")
+                .header(Header::From, "<sip:a@x>;tag=a")
+                .header(Header::To, "<sip:b@x>")
+                .header(Header::CallId, "c")
+                .header(Header::CSeq, "1 INVITE")
+                .build();
+            let response = Message::response_to(&request, sip_core::StatusCode::OK).to_tag("b");
+            let response =
+                response.header(Header::Contact, contact).header(Header::RecordRoute, route).build();
+            Dialog::from_response(&request, &response).unwrap()
+        };
+        let (flow, source) = (flow("192.0.2.1:5060"), flow("192.0.2.1:40000"));
+        let to = |dialog: Dialog| flow_to_target(&dialog, source, flow).remote.to_string();
+        let direct = |contact| Dialog { route_set: Vec::new(), ..dialog(contact, "<sip:192.0.2.9;lr>") };
+        assert_eq!(to(direct("<sip:b@192.0.2.1:5062>")), "192.0.2.1:5062");
+        assert_eq!(to(direct("<sip:b@10.0.0.5:5062>")), "192.0.2.1:5060");
+        assert_eq!(to(direct("<sip:b@phone.example>")), "192.0.2.1:5060");
+        assert_eq!(to(dialog("<sip:b@192.0.2.1:5062>", "<sip:192.0.2.9;lr>")), "192.0.2.9:5060");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! With a late offer the order is another: the callee offers in its 200, the caller answers in its ACK.
 
 use bytes::Bytes;
-use sip_core::{ClientKey, Dialog, Message, StatusCode};
+use sip_core::{ClientKey, Dialog, Flow, Message, StatusCode};
 use voip_contract::LegId;
 use voip_contract::media::MediaOperation;
 
@@ -16,7 +16,7 @@ use crate::turn::{Checkpoint, MediaAsked, Turn};
 
 impl ActiveCall {
     /// A 2xx to the INVITE of a branch.
-    pub(super) fn branch_answered(&mut self, turn: &mut Turn, leg: LegId, response: &Message) {
+    pub(super) fn branch_answered(&mut self, turn: &mut Turn, leg: LegId, source: Flow, response: &Message) {
         let Some(branch) = self.branch(leg) else { return };
         let (Some((key, invite)), late) = (branch.invite.take(), branch.late) else { return };
         let (ring, early) = (branch.ring.take(), branch.early_answer.take());
@@ -28,7 +28,7 @@ impl ActiveCall {
             return self
                 .branch_failed(turn, Failure::ours(StatusCode::BAD_GATEWAY, Cause::NETWORK_OUT_OF_ORDER));
         };
-        let flow = peer::next_hop(&dialog.route_set, flow);
+        let flow = peer::flow_to_target(&dialog, source, flow);
         if let Some(leg) = self.leg_mut(leg) {
             leg.dialog = Some(dialog);
             leg.flow = flow;

@@ -2,7 +2,7 @@
 //! answered with the next contact. Its 200 is the business of `accept`.
 
 use bytes::Bytes;
-use sip_core::{Dialog, Message, SipCommand, StatusCode};
+use sip_core::{Dialog, Flow, Message, SipCommand, StatusCode};
 use voip_contract::LegId;
 use voip_contract::media::{LegSpec, MediaOperation};
 
@@ -97,7 +97,7 @@ impl ActiveCall {
     }
 
     /// A response to the INVITE of a branch.
-    pub(super) fn branch_response(&mut self, turn: &mut Turn, leg: LegId, response: &Message) {
+    pub(super) fn branch_response(&mut self, turn: &mut Turn, leg: LegId, source: Flow, response: &Message) {
         let Some(status) = response.status() else { return };
         if self.branch_at(leg, BranchStep::Inviting).is_none() {
             return;
@@ -105,7 +105,7 @@ impl ActiveCall {
         if status.is_provisional() {
             self.branch_progress(turn, leg, status, response);
         } else if status.is_success() {
-            self.branch_answered(turn, leg, response);
+            self.branch_answered(turn, leg, source, response);
         } else {
             self.forget_invite(turn, leg);
             self.branch_failed(turn, callee_failure(status, response));

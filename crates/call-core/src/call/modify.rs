@@ -199,7 +199,13 @@ impl ActiveCall {
     }
 
     /// A response to our re-INVITE.
-    pub(super) fn modify_response(&mut self, turn: &mut Turn, key: ClientKey, response: &Message) {
+    pub(super) fn modify_response(
+        &mut self,
+        turn: &mut Turn,
+        key: ClientKey,
+        source: Flow,
+        response: &Message,
+    ) {
         let Some(status) = response.status().filter(|status| status.is_final()) else { return };
         let Some(modify) = self.modify.as_mut().filter(|modify| modify.step == Step::Inviting) else {
             return;
@@ -207,7 +213,7 @@ impl ActiveCall {
         turn.stop(modify.timer.take());
         turn.core.clients.remove(&key);
         if status.is_success() {
-            return self.modify_accepted(turn, response);
+            return self.modify_accepted(turn, source, response);
         }
         modify.client = None;
         let told = modify.withdrawn.unwrap_or(status);
@@ -217,12 +223,15 @@ impl ActiveCall {
         }
     }
 
-    fn modify_accepted(&mut self, turn: &mut Turn, response: &Message) {
+    fn modify_accepted(&mut self, turn: &mut Turn, source: Flow, response: &Message) {
         let Some(modify) = self.modify.as_ref() else { return };
         let (from, late) = (modify.from, modify.late);
         let Some(to) = modify.to else { return };
-        if let Some(dialog) = self.leg_mut(to).and_then(|leg| leg.dialog.as_mut()) {
+        if let Some(leg) = self.leg_mut(to)
+            && let Some(dialog) = leg.dialog.as_mut()
+        {
             dialog.refresh_target(response);
+            leg.flow = peer::flow_to_target(dialog, source, leg.flow);
         }
         if !late {
             self.acknowledge_reinvite(turn, None);

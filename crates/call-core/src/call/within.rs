@@ -98,7 +98,14 @@ impl ActiveCall {
     }
 
     /// A response to a request of ours.
-    pub(crate) fn response(&mut self, turn: &mut Turn, leg: LegId, key: ClientKey, response: &Message) {
+    pub(crate) fn response(
+        &mut self,
+        turn: &mut Turn,
+        leg: LegId,
+        key: ClientKey,
+        source: Flow,
+        response: &Message,
+    ) {
         let is_final = response.status().is_some_and(StatusCode::is_final);
         if let Some(at) = self.passing.iter().position(|passing| passing.client == key) {
             if is_final {
@@ -107,9 +114,9 @@ impl ActiveCall {
                 self.pass_back(turn, &passing, response);
             }
         } else if self.is_modify(key) {
-            self.modify_response(turn, key, response);
+            self.modify_response(turn, key, source, response);
         } else {
-            self.branch_response(turn, leg, response);
+            self.branch_response(turn, leg, source, response);
         }
     }
 

@@ -32,9 +32,9 @@ impl Switch {
                     self.with_call(now, out, id, |call, turn| call.cancelled(turn, key, &message));
                 }
             }
-            SipEvent::Response { key, message, .. } => match self.core.clients.get(&key).copied() {
+            SipEvent::Response { key, flow, message } => match self.core.clients.get(&key).copied() {
                 Some((id, leg)) => {
-                    self.with_call(now, out, id, |call, turn| call.response(turn, leg, key, &message));
+                    self.with_call(now, out, id, |call, turn| call.response(turn, leg, key, flow, &message));
                 }
                 None => self.turn(now, out).stray_response(key, &message),
             },

@@ -143,3 +143,17 @@ fn options_inside_a_dialog_is_answered_and_update_is_not_allowed() {
     assert_eq!(world.phone("1002").statuses(&Method::Update), [405]);
     finish(world);
 }
+
+#[test]
+fn a_callee_that_names_another_port_in_its_200_is_found_there() {
+    let mut world = World::talking("1001", "1002");
+    world.phone("1002").contact = "sip:1002@192.0.2.11:5062".to_owned();
+    world.act("1001", |phone, now| phone.reinvite(now, Some(Direction::SendOnly)));
+    world.run_ms(100);
+    world.phone("1002").address.set_port(5062);
+    world.run_ms(1_000);
+    world.act("1001", |phone, now| phone.hang_up(now, None));
+    world.run_ms(500);
+    assert!(world.phone("1002").is_idle());
+    world.assert_over();
+}
