@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::str::FromStr;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,15 +61,13 @@ pub enum LogError {
 
 /// Sends every `tracing` event that passes `filter` (`info`, `warn,sip_node=debug`) to stderr.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|source| LogError::BadFilter { filter: filter.to_owned(), source })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let targets: Targets =
+        filter.parse().map_err(|source| LogError::BadFilter { filter: filter.to_owned(), source })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::registry().with(targets);
     match format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).try_init(),
+        LogFormat::Text => subscriber.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_ansi(false)).try_init(),
     }
     .map_err(|_| LogError::AlreadySet)
 }
@@ -80,6 +80,15 @@ mod tests {
     fn a_filter_that_is_no_filter_is_named() {
         let error = init("sip_node=loud", LogFormat::Text).unwrap_err();
         assert!(error.to_string().contains("sip_node=loud"), "{error}");
+    }
+
+    #[test]
+    fn a_filter_is_a_level_and_levels_of_targets() {
+        use tracing::Level;
+        let targets: Targets = "warn,sip_node=debug".parse().unwrap();
+        assert!(targets.would_enable("sip_node::decide", &Level::DEBUG));
+        assert!(!targets.would_enable("media_node", &Level::INFO));
+        assert!(targets.would_enable("media_node", &Level::WARN));
     }
 
     #[test]
