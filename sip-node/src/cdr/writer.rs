@@ -122,14 +122,15 @@ impl Writing {
         }
     }
 
-    /// Waits for a first record, at most [`BEAT`], and then [`GATHER`] for more. False once nobody can send.
+    /// Waits for a first record, at most [`BEAT`], and then [`GATHER`] for more: while the disk fails a whole
+    /// [`BEAT`], so that a growing backlog is not tried again with each call. False once nobody can send.
     fn gather(&mut self, records: &Receiver<CallRecord>) -> bool {
         match records.recv_timeout(BEAT) {
             Ok(record) => self.keep(record),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        let until = Instant::now() + GATHER;
+        let until = Instant::now() + if self.failing { BEAT } else { GATHER };
         loop {
             match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(record) => self.keep(record),
