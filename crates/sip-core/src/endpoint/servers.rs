@@ -93,32 +93,30 @@ impl Servers {
             self.repeat(cx, known);
         } else if *method == Method::Cancel {
             self.receive_cancel(cx, flow, request, key);
-        } else if self.is_merged(cx.fingerprints.merge(&request)) {
-            cx.out.counters.merged += 1;
-            answer(cx, flow, request, StatusCode::LOOP_DETECTED);
-        } else if self.entries.len() >= self.limit {
-            cx.out.counters.shed += 1;
-            answer(cx, flow, request, StatusCode::SERVICE_UNAVAILABLE);
-        } else if let Some((request, back)) = stateless::with_source(request, flow) {
-            self.begin(cx, flow, back, request, method, key);
+        } else {
+            self.receive_new(cx, flow, request, method, key);
         }
     }
 
-    fn is_merged(&self, merge: Option<Fingerprint>) -> bool {
-        merge.is_some_and(|merge| self.by_merge.contains_key(&merge))
-    }
-
-    fn begin(
+    fn receive_new(
         &mut self,
         cx: &mut Context<'_>,
         flow: Flow,
-        back: Flow,
         request: Message,
         method: &Method,
         key: Fingerprint,
     ) {
-        let server = self.next_key();
         let merge = cx.fingerprints.merge(&request);
+        if merge.is_some_and(|merge| self.by_merge.contains_key(&merge)) {
+            cx.out.counters.merged += 1;
+            return answer(cx, flow, request, StatusCode::LOOP_DETECTED);
+        }
+        if self.entries.len() >= self.limit {
+            cx.out.counters.shed += 1;
+            return answer(cx, flow, request, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let Some((request, back)) = stateless::with_source(request, flow) else { return };
+        let server = self.next_key();
         let machine = if *method == Method::Invite {
             Machine::Invite(ServerInvite::new(cx.now, server, back, request.clone()))
         } else {
