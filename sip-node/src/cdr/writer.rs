@@ -21,8 +21,8 @@ use crate::threads::Threads;
 const QUEUE: usize = 16_384;
 /// Records that could not be written yet; those of one call count once.
 const BACKLOG: usize = 65_536;
-/// How long records are gathered for one transaction.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long records are gathered for one transaction: what a crash may cost, and what spreads the price of a commit.
+const GATHER: Duration = Duration::from_millis(100);
 /// How often a sign of life is written while calls last, and a failed batch is tried again.
 const BEAT: Duration = Duration::from_secs(1);
 
