@@ -21,7 +21,8 @@ use crate::threads::Threads;
 const QUEUE: usize = 16_384;
 /// Records that could not be written yet; those of one call count once.
 const BACKLOG: usize = 65_536;
-/// How long records are gathered for one transaction: what a crash may cost, and what spreads the price of a commit.
+/// Least time between transactions: what a crash may cost, and what spreads the price of a commit when calls are many.
+/// A record that comes alone is written at once.
 const GATHER: Duration = Duration::from_millis(100);
 /// How often a sign of life is written while calls last, and a failed batch is tried again.
 const BEAT: Duration = Duration::from_secs(1);
@@ -74,8 +75,14 @@ impl CdrWriter {
         let counters = Arc::new(CdrCounters::default());
         let (sender, records) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(0);
-        let state =
-            Writing { db, backlog: HashMap::new(), open: 0, failing: false, counters: Arc::clone(&counters) };
+        let state = Writing {
+            db,
+            backlog: HashMap::new(),
+            open: 0,
+            failing: false,
+            flushed: None,
+            counters: Arc::clone(&counters),
+        };
         let body = move || {
             state.run(&records);
             drop(finished);
@@ -105,6 +112,8 @@ struct Writing {
     /// Calls that have a row and last, as far as records said.
     open: u64,
     failing: bool,
+    /// When the last transaction ended.
+    flushed: Option<Instant>,
     counters: Arc<CdrCounters>,
 }
 
@@ -122,15 +131,17 @@ impl Writing {
         }
     }
 
-    /// Waits for a first record, at most [`BEAT`], and then [`GATHER`] for more: while the disk fails a whole
-    /// [`BEAT`], so that a growing backlog is not tried again with each call. False once nobody can send.
+    /// Waits for a first record, at most [`BEAT`], and then for more until [`GATHER`] after the last transaction: while
+    /// the disk fails a whole [`BEAT`], so that a growing backlog is not tried again with each call. False once nobody
+    /// can send.
     fn gather(&mut self, records: &Receiver<CallRecord>) -> bool {
         match records.recv_timeout(BEAT) {
             Ok(record) => self.keep(record),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        let until = Instant::now() + if self.failing { BEAT } else { GATHER };
+        let pause = if self.failing { BEAT } else { GATHER };
+        let until = self.flushed.map_or_else(Instant::now, |flushed| flushed + pause);
         loop {
             match records.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(record) => self.keep(record),
@@ -155,6 +166,11 @@ impl Writing {
     }
 
     fn flush(&mut self) {
+        self.write();
+        self.flushed = Some(Instant::now());
+    }
+
+    fn write(&mut self) {
         match schema::write(&mut self.db, self.backlog.values(), wall_ms()) {
             Ok(()) => {
                 self.counters.written.fetch_add(self.backlog.len() as u64, Ordering::Relaxed);

@@ -10,8 +10,9 @@ use crate::turn::Turn;
 
 /// Hops left when the caller does not say (RFC 3261 section 8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
-/// What a callee is to show about the call: copied as it came.
-const COPIED: [Header; 2] = [Header::Subject, Header::AlertInfo];
+/// What a callee is to show about the call: copied as it came. Not Alert-Info: with it a caller could make another's
+/// phone answer by itself, or ring with a sound of the caller's choice (RFC 3261 section 20.4).
+const COPIED: [Header; 1] = [Header::Subject];
 
 /// What callees are shown of the caller's INVITE.
 #[derive(Debug)]
