@@ -89,6 +89,11 @@ fn a_field_is_found_by_object_and_path() {
 fn syntax_and_schema_errors_name_the_line_of_the_file() {
     let cases = [
         ("  - id: echo", "  - id: [echo", "office.yaml:3"),
+        (
+            "clusterRef: {name: office}\n  routes",
+            "clusterRef: {name: office\n  routes",
+            "office.yaml:31: spec.clusterRef: ",
+        ),
         ("nodes: 2", "nodse: 2", "office.yaml:8: unknown field `nodse`: did you mean `nodes`?"),
         ("pattern: '*43'", "pattern: '*43'\n    colour: red", "office.yaml:34: unknown field `colour`"),
         (
@@ -103,6 +108,16 @@ fn syntax_and_schema_errors_name_the_line_of_the_file() {
             "- echo: {}",
             "- ekko: {}",
             "office.yaml:35: `ekko` is not possible here: use answer, playAudio, dial, echo or hangup",
+        ),
+        (
+            "- echo: {}",
+            "- {}",
+            "office.yaml:35: spec.routes[0].actions[0]: exactly one key is wanted: give each its own list entry",
+        ),
+        (
+            "- echo: {}",
+            "- {echo: {}, hangup: {}}",
+            "office.yaml:35: spec.routes[0].actions[0].echo: exactly one key is wanted",
         ),
         ("kind: SipUser", "sort: SipUser", "office.yaml:10: field `kind` is missing: add it"),
     ];

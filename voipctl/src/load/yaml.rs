@@ -96,16 +96,29 @@ fn problem(error: &Error, path: &str) -> Problem {
         Error::SerdeMissingField { field, .. } => Problem::MissingField(field),
         Error::QuotingRequired { value, .. } => Problem::Unquoted(value.clone()),
         Error::DuplicateMappingKey { key: Some(key), .. } => Problem::DuplicateKey(key.clone()),
-        _ => Problem::Shape(match path {
-            "" | "." => shape(error),
+        _ => Problem::Shape(match known(path) {
+            "" => shape(error),
             field => format!("{field}: {}", shape(error)),
         }),
     }
 }
 
+/// `path` up to where it was lost: a `?` stands for a key that was not read to its end.
+fn known(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default().trim_end_matches('.')
+}
+
 /// What is wanted instead, in words of YAML rather than of Rust.
 fn shape(error: &Error) -> String {
     match error {
+        Error::ExpectedStringKeyForExternallyTaggedEnum { .. }
+        | Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. }
+        | Error::ExpectedMappingEndAfterEnumVariantValue { .. } => {
+            "exactly one key is wanted: give each its own list entry".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.starts_with("mapping") => {
+            "a mapping is wanted: lines of `key: value`".to_owned()
+        }
         Error::InvalidScalar { ty, .. } if ty.starts_with('u') => {
             "a whole number is wanted, 0 or more".to_owned()
         }
@@ -185,6 +198,7 @@ mod tests {
             ("name: a\nname: b\n", 12, "key `name` stands here twice: remove one"),
             ("items: []\n", 11, "field `name` is missing: add it"),
             ("name: a\ncallsPerNode: many\n", 12, "callsPerNode: a whole number is wanted, 0 or more"),
+            ("- name: a\n", 11, "a mapping is wanted: lines of `key: value`"),
         ];
         for (text, line, message) in cases {
             assert_eq!(fail(text), (line, message.to_owned()), "{text}");
