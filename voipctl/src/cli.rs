@@ -16,9 +16,9 @@ use crate::duration;
     max_term_width = 100,
     after_help = "\
 Examples:
-  voipctl up examples/quickstart.yaml      run a cluster here, until Ctrl-C
-  voipctl call 1002 --as 1001              in a second terminal: a call, its audio checked both ways
-  voipctl status --wait 30s                wait until calls are possible"
+  voipctl up examples/quickstart.yaml   run a cluster here, until Ctrl-C
+  voipctl status --wait 30s             elsewhere: wait until calls are possible
+  voipctl call 1002 --as 1001           a call, its audio checked both ways"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -56,13 +56,14 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE is a stream of YAML documents as kubectl apply takes it: one VoipCluster, SipUsers, Dialplans, Secrets and
-ConfigMaps. Changes of it are picked up while it runs, as far as that is possible without ending calls.
+FILE is a stream of YAML documents as kubectl apply takes it: one VoipCluster,
+SipUsers, Dialplans, Secrets and ConfigMaps. Changes of it are picked up while
+it runs, as far as that is possible without ending calls.
 
 Examples:
   voipctl up examples/quickstart.yaml
-  voipctl up office.yaml --address 192.168.1.10       phones on the network can register
-  voipctl up other.yaml --state-dir /tmp/other        a second cluster, with ports of its own in other.yaml")]
+  voipctl up office.yaml --address 192.168.1.10   phones on the network too
+  voipctl up other.yaml --state-dir /tmp/other    a second one, on other ports")]
 pub(crate) struct UpArgs {
     /// What to run; - for standard input
     pub(crate) file: PathBuf,
@@ -92,12 +93,13 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The caller is registered for the length of the call, and so is the callee when nobody has registered it: it then
-answers and plays audio that the caller knows. With a foreign phone at the other end the audio is not checked.
+The caller is registered for the length of the call, and so is the callee when
+nobody has registered it: it then answers and plays audio that the caller knows.
+With a foreign phone at the other end the audio is not checked.
 
 Examples:
   voipctl call 1002 --as 1001 --duration 5s
-  voipctl call '*43' --as 1001                        the echo test: what comes back must be what was sent
+  voipctl call '*43' --as 1001        the echo test
   voipctl call 1002 --as 1001 -o json")]
 pub(crate) struct CallArgs {
     /// What to dial
@@ -106,7 +108,7 @@ pub(crate) struct CallArgs {
     #[arg(long = "as", value_name = "USER")]
     pub(crate) caller: String,
     /// How long to talk
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse_call)]
     pub(crate) duration: Duration,
     /// Print for machines
     #[arg(short, long, value_name = "FORMAT")]
@@ -115,7 +117,8 @@ pub(crate) struct CallArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit code 0: shown, or with --wait ready. 1: not ready in time, or up does not answer. 2: no up runs.
+Exit code 0: shown, or with --wait ready. 1: not ready in time, or up does not
+answer. 2: no up runs.
 
 Examples:
   voipctl status
@@ -176,6 +179,17 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal() {
+        let mut root = Cli::command();
+        root.build();
+        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{}: {wide:?}", command.get_name());
+        }
     }
 
     #[test]

@@ -22,6 +22,23 @@ pub(crate) fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     Ok(Duration::from_millis(total))
 }
 
+/// A duration that is no use for a call.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnusableDuration {
+    /// It was not understood.
+    #[error(transparent)]
+    Invalid(#[from] InvalidDuration),
+    /// Audio could not be judged.
+    #[error("audio takes a moment to be heard: use 100ms or more")]
+    TooShort,
+}
+
+/// Reads `text` as the duration of a call, 100 ms to a day.
+pub(crate) fn parse_call(text: &str) -> Result<Duration, UnusableDuration> {
+    let duration = parse(text)?;
+    if duration < Duration::from_millis(100) { Err(UnusableDuration::TooShort) } else { Ok(duration) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +48,13 @@ mod tests {
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(parse("2m"), Ok(Duration::from_mins(2)));
+    }
+
+    #[test]
+    fn a_call_is_long_enough_to_be_heard() {
+        assert_eq!(parse_call("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(parse_call("0s"), Err(UnusableDuration::TooShort));
+        assert_eq!(parse_call("5"), Err(UnusableDuration::Invalid(InvalidDuration)));
     }
 
     #[test]
