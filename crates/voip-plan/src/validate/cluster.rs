@@ -143,7 +143,7 @@ fn check_pools(spec: &VoipClusterSpec, report: &mut Report<'_>) -> Vec<Pool> {
         );
         report.range(&format!("{path}.callsPerNode"), pool.calls_per_node, 1, 10_000);
         report.range(&format!("{path}.podsPerNode"), pool.pods_per_node, 1, 16);
-        if pool.pods_per_node > pool.calls_per_node {
+        if pool.calls_per_node > 0 && pool.pods_per_node > pool.calls_per_node {
             let fact = format!("{} pods would share {} calls", pool.pods_per_node, pool.calls_per_node);
             report.error(
                 format!("{path}.podsPerNode"),
