@@ -8,10 +8,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, sleep};
 
 use super::backoff::Backoff;
 use super::program::Program;
+
+/// How often the length of a log is looked at.
+const LOG_LOOK: Duration = Duration::from_secs(5);
 
 /// What is wanted of a program. Only ever raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +83,7 @@ pub(super) async fn keep(
     let mut backoff = Backoff::new();
     loop {
         let started = Instant::now();
-        let status = ended(&mut child, &mut orders).await;
+        let status = ended(&program, &mut child, &mut orders).await;
         if *orders.borrow() != Order::Run {
             return;
         }
@@ -112,9 +115,14 @@ pub(super) async fn keep(
 }
 
 /// Waits for the end of `child`; orders reach it meanwhile as signals.
-async fn ended(child: &mut Child, orders: &mut watch::Receiver<Order>) -> Option<ExitStatus> {
+async fn ended(
+    program: &Program,
+    child: &mut Child,
+    orders: &mut watch::Receiver<Order>,
+) -> Option<ExitStatus> {
     // tokio closes it when it begins to wait, and the program would take that for our end.
     let _input = child.stdin.take();
+    let mut log_looks = interval(LOG_LOOK);
     loop {
         // Not reaped before `wait` returns, so the id is still this child's.
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
@@ -126,6 +134,9 @@ async fn ended(child: &mut Child, orders: &mut watch::Receiver<Order>) -> Option
         }
         tokio::select! {
             status = child.wait() => return status.ok(),
+            _ = log_looks.tick() => if let Err(error) = program.shorten_log() {
+                tracing::warn!(%error, program = %program.name, "its log cannot be shortened");
+            },
             changed = orders.changed() => if changed.is_err() {
                 // Nobody is left who could order anything.
                 return child.wait().await.ok();

@@ -3,7 +3,7 @@
 //! The log goes to a file first and comes from there: a pipe would break the programs when `up` is killed.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub(super) async fn follow(name: String, log: PathBuf) {
             reader = File::open(&log).ok().map(BufReader::new);
         }
         if let Some(reader) = &mut reader {
+            rewind_when_emptied(reader);
             while let Ok(1..) = reader.read_until(b'\n', &mut line) {
                 if !line.ends_with(b"\n") {
                     // Half a line; its rest comes later.
@@ -31,5 +32,34 @@ pub(super) async fn follow(name: String, log: PathBuf) {
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A log that grew long is emptied and begins anew.
+fn rewind_when_emptied(reader: &mut BufReader<File>) {
+    let read = reader.stream_position().unwrap_or(0);
+    if reader.get_ref().metadata().is_ok_and(|now| now.len() < read) {
+        // Tried again at the next look.
+        let _ = reader.rewind();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emptied_log_is_read_from_its_beginning() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        std::fs::write(&path, "first line\n").unwrap();
+        let mut reader = BufReader::new(File::open(&path).unwrap());
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        std::fs::write(&path, "new\n").unwrap();
+        rewind_when_emptied(&mut reader);
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        assert_eq!(line, "new\n");
     }
 }
