@@ -1,7 +1,7 @@
 //! One test for each mistake: a one-line change to a good set of resources.
 
 use serde_json::json;
-use voip_api::{Dialplan, SipUser};
+use voip_api::{Dialplan, RouteAction, SipUser};
 
 use super::world::{cluster, kubernetes, nodes, read};
 use crate::*;
@@ -258,6 +258,24 @@ fn a_context_that_nobody_serves_is_pointed_out() {
         "{}",
         plan.advice[0]
     );
+}
+
+#[test]
+fn a_target_that_nobody_answers_to_is_pointed_out() {
+    let observed = kubernetes(nodes(2));
+    let advice = |target: &str| {
+        let mut resources = good();
+        resources.users[0].spec.numbers = vec!["77".to_owned()];
+        resources.dialplans[0].spec.routes[0].actions =
+            vec![RouteAction::Dial { target: target.to_owned(), timeout_seconds: 30 }];
+        plan(&validate(&resources, &observed).unwrap(), &observed).advice
+    };
+    for known in ["user/1001", "user/77", "user/${destination}"] {
+        assert_eq!(advice(known), [], "{known}");
+    }
+    let told = advice("user/9999");
+    assert_eq!(told[0].path, "spec.routes[0].actions[0].dial.target");
+    assert_eq!(told[0].fact, "no SipUser has the name or number 9999");
 }
 
 #[test]

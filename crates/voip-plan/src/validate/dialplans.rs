@@ -72,6 +72,9 @@ fn advise(compiled: &dialplan::Dialplan, valid: &mut ValidCluster) {
         let path = format!("spec.{}", advised.field);
         advice.push(problem(document, path, advised.fact.clone(), advised.mend.clone()));
     }
+    for (document, path, fact, mend) in nobody_rings(valid) {
+        advice.push(problem(document, path, fact, mend));
+    }
     let unserved = valid.users.iter().filter(|user| !compiled.has_context(&user.context));
     let unserved: BTreeSet<&str> = unserved.map(|user| user.context.as_str()).collect();
     for context in unserved {
@@ -87,6 +90,34 @@ fn advise(compiled: &dialplan::Dialplan, valid: &mut ValidCluster) {
         advice.push(problem(valid.document(), "spec.contexts".to_owned(), fact, mend));
     }
     valid.advice.extend(advice);
+}
+
+/// Targets that name somebody who is not there: document, path, fact and mend of each.
+fn nobody_rings(valid: &ValidCluster) -> Vec<(String, String, String, String)> {
+    let users = valid.users.iter();
+    let known: BTreeSet<&str> = users
+        .flat_map(|user| std::iter::once(&user.username).chain(&user.numbers))
+        .map(String::as_str)
+        .collect();
+    let mut found = Vec::new();
+    for plan in &valid.dialplans {
+        for (at, route) in plan.routes.iter().enumerate() {
+            for (step, action) in route.actions.iter().enumerate() {
+                let ActionDocument::Dial { target, .. } = action else { continue };
+                let Some(name) = target.strip_prefix("user/") else { continue };
+                if name.contains("${") || known.contains(name) {
+                    continue;
+                }
+                found.push((
+                    format!("Dialplan {}/{}", valid.namespace, plan.name),
+                    format!("spec.routes[{at}].actions[{step}].dial.target"),
+                    format!("no SipUser has the name or number {name}"),
+                    "add one, or name one that is there".to_owned(),
+                ));
+            }
+        }
+    }
+    found
 }
 
 fn document_of(plan: &Dialplan) -> DialplanDocument {
