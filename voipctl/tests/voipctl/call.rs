@@ -109,7 +109,7 @@ fn a_call_that_fails_says_its_status() {
     for (number, code) in [("900123", 403), ("5555", 404), ("1099", 404)] {
         let done = call(&site, number, "1001", "1s");
         assert_eq!(done.code, Some(1), "{done:?}");
-        assert!(done.err.contains(&format!("{code} ")), "{done:?}");
+        assert!(done.err.contains(&format!("the call to {number} failed: {code} ")), "{done:?}");
         let report = parsed(&done.out);
         assert_eq!((&report["status"], &report["setupMs"]), (&json!(code), &Value::Null));
     }

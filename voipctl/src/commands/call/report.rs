@@ -60,13 +60,17 @@ impl Report {
     /// Nobody answered.
     pub(super) fn failed(call: &Call, error: &PhoneError) -> Self {
         let number = call.peer();
+        let why = match error {
+            PhoneError::Ended(reason) => reason.to_string(),
+            other => other.to_string(),
+        };
         Self {
             setup_ms: None,
             status: error.status(),
             caller: Some(Direction::of(&call.report())),
             callee: None,
             audio_matches: None,
-            problem: Some(format!("the call to {number} failed: {error}")),
+            problem: Some(format!("the call to {number} failed: {why}")),
         }
     }
 
