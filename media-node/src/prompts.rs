@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use media_core::prompt::Prompt;
 use thiserror::Error;
+use voip_contract::config::BUILT_IN_PROMPT;
 
 mod resample;
 mod wav;
@@ -14,8 +15,6 @@ mod welcome;
 
 use wav::WavError;
 
-/// Name of the prompt that needs no file.
-pub(crate) const BUILT_IN: &str = "welcome";
 /// Bytes of all encoded prompts together, in both laws: some 35 minutes.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 const MAX_PROMPTS: usize = 1_000;
@@ -58,7 +57,7 @@ impl Prompts {
     /// The built-in prompt and every `*.wav` of `directory`, which may replace it; and what could not be loaded.
     pub(crate) fn load(directory: Option<&Path>) -> (Self, Vec<PromptError>) {
         let mut prompts = Self::default();
-        prompts.add(BUILT_IN.to_owned(), Prompt::from_samples(&welcome::samples()));
+        prompts.add(BUILT_IN_PROMPT.to_owned(), Prompt::from_samples(&welcome::samples()));
         let mut errors = Vec::new();
         if let Some(directory) = directory {
             match wav_files(directory) {
@@ -136,7 +135,7 @@ mod tests {
         std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(prompts.len(), 2);
         assert_eq!(prompts.get("hello").unwrap().frames(), 3);
-        assert!(prompts.get(BUILT_IN).is_some());
+        assert!(prompts.get(BUILT_IN_PROMPT).is_some());
         let [error] = errors.as_slice() else { panic!("{errors:?}") };
         assert!(error.to_string().contains("broken.wav cannot be read as WAV"), "{error}");
     }
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_missing_is_reported() {
         let (prompts, errors) = Prompts::load(Some(Path::new("/nonexistent")));
-        assert!(prompts.get(BUILT_IN).is_some());
+        assert!(prompts.get(BUILT_IN_PROMPT).is_some());
         assert!(matches!(errors.as_slice(), [PromptError::Directory { .. }]));
     }
 }

@@ -62,8 +62,8 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn try_run(args: &Args) -> Result<(), RunError> {
     logs::init(&args.log, args.log_format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread: streams, HTTP and reloads are little work, and waking a second thread costs more than it saves.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .thread_name("io")
         .enable_all()
         .build()

@@ -196,6 +196,9 @@ fn declined() -> u16 {
     603
 }
 
+/// Name of the prompt that every media-node has. There is no field yet that brings others.
+pub const BUILT_IN_PROMPT: &str = "welcome";
+
 /// What every media-node of a cluster must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -51,13 +51,11 @@ pub(super) async fn serve(opened: Opened, mut signals: Signals, args: &Args) -> 
     if end_calls(&control, &mut snapshot, &mut signals).await {
         control.put(Control::Stop).await;
         let _ = opened.decider.join();
-        // With the decision thread the last senders to both are gone.
-        tokio::task::block_in_place(|| {
-            if !opened.cdrs.finish(CDRS) {
-                warn!("not every CDR could be written in time");
-            }
-            opened.log.finish(LOG);
-        });
+        // With the decision thread the last senders to both are gone, and nobody is left whom waiting would hold up.
+        if !opened.cdrs.finish(CDRS) {
+            warn!("not every CDR could be written in time");
+        }
+        opened.log.finish(LOG);
     }
     died.map_or(Ok(()), |what| Err(RunError::Died(what)))
 }

@@ -221,7 +221,10 @@ fn stored_hashes_are_bound_to_the_realm() {
 #[test]
 fn mistakes_in_dialplans() {
     type Spoil = fn(&mut Dialplan);
-    let cases: [(&str, Spoil); 6] = [
+    let cases: [(&str, Spoil); 7] = [
+        ("spec.routes[0].actions[0].playAudio.prompt", |plan| {
+            plan.spec.routes[0].actions = vec![RouteAction::PlayAudio { prompt: "hello".into(), repeat: 1 }];
+        }),
         ("metadata.namespace", |plan| plan.metadata.namespace = Some("other".into())),
         ("spec.clusterRef.name", |plan| plan.spec.cluster_ref.name = "offcie".into()),
         ("spec.priority", |plan| plan.spec.priority = -1),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use voip_api::{Dialplan, Route, RouteAction};
-use voip_contract::config::{ActionDocument, DialplanDocument, RouteDocument};
+use voip_contract::config::{ActionDocument, BUILT_IN_PROMPT, DialplanDocument, RouteDocument};
 
 use super::{Report, ValidCluster, namespace};
 use crate::problem::{FieldError, Problem, Reason};
@@ -50,6 +50,20 @@ fn check_reference(plan: &Dialplan, valid: &ValidCluster, errors: &mut Vec<Field
         report.error("spec.clusterRef.name", fact, format!("set it to {}", valid.name));
     }
     check_priorities(plan, &mut report);
+    check_prompts(plan, &mut report);
+}
+
+fn check_prompts(plan: &Dialplan, report: &mut Report<'_>) {
+    for (at, route) in plan.spec.routes.iter().enumerate() {
+        for (step, action) in route.actions.iter().enumerate() {
+            let RouteAction::PlayAudio { prompt, .. } = action else { continue };
+            if prompt != BUILT_IN_PROMPT {
+                let path = format!("spec.routes[{at}].actions[{step}].playAudio.prompt");
+                let fact = format!("no media-node has a prompt {prompt}");
+                report.error(path, fact, format!("use {BUILT_IN_PROMPT}, the only one there is so far"));
+            }
+        }
+    }
 }
 
 fn check_priorities(plan: &Dialplan, report: &mut Report<'_>) {
