@@ -1,4 +1,14 @@
-use super::*;
+use std::net::IpAddr;
+
+use voip_contract::media::{
+    Announcement, Direction, FromMediaNode, LegSpec, LegStatistics, MAX_SDP_BYTES, MediaNotice,
+    MediaOperation, MediaOutcome, MediaRefusal, MediaReply, MediaRequest, MediaSnapshot, RefusalReason,
+    SdpFacts, ToMediaNode,
+};
+use voip_contract::{CallId, Epoch, Generation, Incarnation, LegId, NodeName};
+
+use super::{FromWire, ToWire};
+use crate::generated as pb;
 
 fn round_trip<T: ToWire + FromWire<Wire = <T as ToWire>::Wire> + Clone + PartialEq + std::fmt::Debug>(
     value: &T,
