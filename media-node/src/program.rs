@@ -98,8 +98,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn try_run(args: &Args) -> Result<(), ProgramError> {
     voip_telemetry::logs::init(&args.log, args.log_format)?;
-    // One thread: control, streams and health are little work, and waking a second thread for each request costs a
-    // quarter more CPU per call.
+    // One thread: control, streams and health are little work, and waking a second thread costs more than it saves.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .thread_name("control")
         .enable_all()

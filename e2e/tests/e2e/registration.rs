@@ -28,10 +28,14 @@ fn register(up: &Up, socket: &UdpSocket, user: &str, number: u32, authorization:
     )
 }
 
-/// The answer without what differs from one request to the next by its nature.
+/// The answer without what differs from one request to the next by its nature: of a challenge only the nonce.
 fn shape(answer: &str, user: &str) -> String {
-    let volatile = ["Via:", "To:", "From:", "Call-ID:", "WWW-Authenticate:"];
+    let volatile = ["Via:", "To:", "From:", "Call-ID:"];
     let lines = answer.lines().map(|line| {
+        if let Some((before, rest)) = line.split_once("nonce=\"") {
+            let after = rest.split_once('"').map_or("", |(_, after)| after);
+            return format!("{before}nonce=\"…\"{after}");
+        }
         let name = volatile.iter().find(|name| line.starts_with(**name));
         name.map_or_else(|| line.replace(user, "USER"), |name| format!("{name} …"))
     });
