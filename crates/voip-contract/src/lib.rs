@@ -7,5 +7,6 @@ pub mod admin;
 pub mod config;
 pub mod ids;
 pub mod media;
+pub mod node_admin;
 
 pub use ids::{CallId, Epoch, Generation, Incarnation, LegId, NodeName};
