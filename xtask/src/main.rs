@@ -2,6 +2,8 @@
 
 mod check;
 mod codegen;
+#[allow(dead_code, reason = "what packs images comes in the next commits")]
+mod oci;
 mod peers;
 
 use std::path::Path;
