@@ -1,10 +1,14 @@
 //! `VoipCluster`: one SIP and media cluster.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::status::VoipClusterStatus;
+use crate::template::PodTemplate;
 use crate::text;
 
 /// What a SIP and media cluster is to be.
@@ -17,18 +21,34 @@ use crate::text;
     shortname = "voip",
     category = "voip",
     namespaced,
+    status = "VoipClusterStatus",
     derive = "PartialEq",
     doc = "A SIP and media cluster: signaling, media relays with RTP ports of their own, addresses and draining.",
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name: names of Services are made from it: use at most 40 of a-z, 0-9 and -, beginning with a letter"),
-    printcolumn(name = "Pools", type_ = "string", json_path = ".spec.media.pools[*].name"),
-    printcolumn(name = "Ports", type_ = "string", json_path = ".spec.network.portRange"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.network.mode"),
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.signaling.addresses[0].address"),
+    printcolumn(name = "Calls", type_ = "integer", json_path = ".status.load.activeCalls"),
+    printcolumn(name = "Capacity", type_ = "integer", json_path = ".status.capacity.calls"),
+    printcolumn(name = "Media", type_ = "string", json_path = ".status.media.summary"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Signaling", type_ = "integer", json_path = ".status.signaling.readyReplicas", priority = 1),
+    printcolumn(name = "Registrations", type_ = "integer", json_path = ".status.load.registrations", priority = 1),
+    printcolumn(name = "Ports-Free", type_ = "integer", json_path = ".status.capacity.portsFree", priority = 1),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1)
 )]
 #[x_kube(
     validation = Rule::new("self.signaling.replicas <= 1 || self.state.type != 'Memory'")
         .message("state.type Memory holds one sip-node: set signaling.replicas to 1")
-        .field_path(".signaling.replicas")
+        .field_path(".signaling.replicas"),
+    validation = Rule::new("!has(self.signaling.exposure) || self.signaling.exposure != 'HostNetwork' || !has(self.signaling.listeners) || self.signaling.listeners.all(l, l.port >= 1024)")
+        .message("listeners: the programs are not root and cannot bind a port below 1024 on the host: use one from 1024")
+        .field_path(".signaling.listeners"),
+    validation = Rule::new("!has(self.network.bridge) || (has(self.network.mode) && self.network.mode == 'Bridge')")
+        .message("network.bridge: it is the way of mode Bridge: set network.mode to Bridge, or leave it out")
+        .field_path(".network.bridge")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VoipClusterSpec {
@@ -70,6 +90,14 @@ pub struct VoipClusterSpec {
     /// How pods are emptied before they end.
     #[serde(default)]
     pub drain: Drain,
+
+    /// How running pods are replaced.
+    #[serde(default)]
+    pub updates: Updates,
+
+    /// What the programs are run from.
+    #[serde(default)]
+    pub images: Images,
 }
 
 fn algorithms() -> Vec<DigestAlgorithm> {
@@ -99,6 +127,27 @@ pub struct Signaling {
     #[schemars(range(min = 1, max = 64))]
     pub replicas: u32,
 
+    /// How callers reach them. Held while calls are up.
+    #[serde(default)]
+    pub exposure: Exposure,
+
+    /// The address that callers are told, where it is none that Kubernetes knows: a router's. Empty: that of the
+    /// Service, or of the node.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 45))]
+    #[x_kube(validation = Rule::new(
+        "self == '' || (isIP(self) && ip(self).family() == 4 && !ip(self).isLoopback() && !ip(self).isLinkLocalUnicast() && !ip(self).isUnspecified())")
+        .message("advertisedAddress: no caller can send there: use an IPv4 address that callers reach"))]
+    pub advertised_address: String,
+
+    /// The Service before them, for the exposures that have one.
+    #[serde(default)]
+    pub service: SignalingService,
+
+    /// What their pods are given.
+    #[serde(default)]
+    pub template: PodTemplate,
+
     /// Where they listen. Empty: one listener `udp`, UDP, port 5060.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
@@ -114,8 +163,67 @@ fn one() -> u32 {
 
 impl Default for Signaling {
     fn default() -> Self {
-        Self { replicas: one(), listeners: Vec::new() }
+        Self {
+            replicas: one(),
+            exposure: Exposure::default(),
+            advertised_address: String::new(),
+            service: SignalingService::default(),
+            template: PodTemplate::default(),
+            listeners: Vec::new(),
+        }
     }
+}
+
+/// How callers reach sip-node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum Exposure {
+    /// A Service of type `LoadBalancer`; needs a controller that gives it an address.
+    #[default]
+    LoadBalancer,
+    /// A Service of type `NodePort`: the same port on every node, from the `NodePort` range.
+    NodePort,
+    /// The network of the node that it runs on, no Service between.
+    HostNetwork,
+    /// A Service of type `ClusterIP`: callers are inside the cluster.
+    ClusterIP,
+}
+
+/// The Service before sip-node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignalingService {
+    /// Annotations, for the load-balancer controller.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
+    #[x_kube(validation = Rule::new("self.all(k, k.size() <= 317 && self[k].size() <= 4096 && !k.startsWith('voip.dev/'))")
+        .message("annotations: names of at most 317 characters outside voip.dev/, values of at most 4096"))]
+    pub annotations: BTreeMap<String, String>,
+
+    /// `loadBalancerClass` of the Service.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 317))]
+    pub load_balancer_class: String,
+
+    /// Networks that may call, `192.0.2.0/24`. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 43)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new("self.all(n, isCIDR(n))").message("loadBalancerSourceRanges: use networks such as 192.0.2.0/24"))]
+    pub load_balancer_source_ranges: Vec<String>,
+
+    /// `Local` shows sip-node the address of the caller, `Cluster` that of a node.
+    #[serde(default)]
+    pub external_traffic_policy: TrafficPolicy,
+}
+
+/// `externalTrafficPolicy` of a Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum TrafficPolicy {
+    /// Only nodes with a pod answer, and the source address is kept.
+    #[default]
+    Local,
+    /// Every node answers.
+    Cluster,
 }
 
 /// A port on which SIP is spoken.
@@ -152,7 +260,13 @@ pub struct Media {
 }
 
 fn pools() -> Vec<MediaPool> {
-    vec![MediaPool { name: "default".to_owned(), nodes: two(), calls_per_node: 250, pods_per_node: 1 }]
+    vec![MediaPool {
+        name: "default".to_owned(),
+        nodes: two(),
+        calls_per_node: 250,
+        pods_per_node: 1,
+        template: PodTemplate::default(),
+    }]
 }
 
 impl Default for Media {
@@ -181,6 +295,9 @@ pub struct MediaPool {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 16))]
     pub pods_per_node: u32,
+    /// What their pods are given, and by `nodeSelector` and `tolerations` which nodes they may have.
+    #[serde(default)]
+    pub template: PodTemplate,
 }
 
 fn two() -> IntOrString {
@@ -206,6 +323,14 @@ fn node_count(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Network {
+    /// How media pods are attached to the network. Held while calls are up.
+    #[serde(default)]
+    pub mode: NetworkMode,
+
+    /// The way of mode Bridge. Empty: host ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Bridge>,
+
     /// The address that callers send media to, when one router stands before all nodes. Empty: the address of each
     /// node. Several nodes behind one address need the same label `voip.dev/port-space`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -231,8 +356,34 @@ fn port_range() -> String {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { media_addresses: Vec::new(), port_range: port_range() }
+        Self {
+            mode: NetworkMode::default(),
+            bridge: None,
+            media_addresses: Vec::new(),
+            port_range: port_range(),
+        }
     }
+}
+
+/// How media pods are attached to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum NetworkMode {
+    /// The host's network where admission allows it, else a bridge with host ports.
+    #[default]
+    Auto,
+    /// That of their node.
+    HostNetwork,
+    /// One of their own.
+    Bridge,
+}
+
+/// How callers reach a media pod that has a network of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Bridge {
+    /// At the pod's own address: you vouch that callers can route to it.
+    PodAddress,
+    /// At the node's address, each port mapped; at most 58 calls for each pod.
+    HostPort,
 }
 
 /// Where registrations and calls are kept.
@@ -260,6 +411,58 @@ pub struct Drain {
     #[serde(default = "ten_minutes")]
     #[schemars(range(max = 86400))]
     pub timeout_seconds: u32,
+}
+
+/// How running pods are replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Updates {
+    /// media-nodes of a pool that are drained and replaced at a time: a count, or a percentage of the pool; at least 1.
+    #[serde(default = "one_node")]
+    #[schemars(schema_with = "node_count")]
+    pub max_unavailable: IntOrString,
+    /// Nothing that runs is replaced while this is set; what needs no replacement goes on.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+fn one_node() -> IntOrString {
+    IntOrString::Int(1)
+}
+
+impl Default for Updates {
+    fn default() -> Self {
+        Self { max_unavailable: one_node(), paused: false }
+    }
+}
+
+/// What the programs are run from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Images {
+    /// Image of sip-node. Empty: that of the operator's release.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub signaling: String,
+    /// Image of media-node. Empty: that of the operator's release.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub media: String,
+    /// `imagePullPolicy` of both.
+    #[serde(default)]
+    pub pull_policy: PullPolicy,
+}
+
+/// `imagePullPolicy` of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// When the node has none.
+    #[default]
+    IfNotPresent,
+    /// At each start.
+    Always,
+    /// Never: the node has it.
+    Never,
 }
 
 fn ten_minutes() -> u32 {

@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::status::DialplanStatus;
 use crate::{ClusterRef, defaults, text};
 
 /// What happens with numbers that are dialled in some contexts.
@@ -15,9 +16,16 @@ use crate::{ClusterRef, defaults, text};
     plural = "dialplans",
     category = "voip",
     namespaced,
+    status = "DialplanStatus",
     derive = "PartialEq",
     doc = "Routes for the calls of a VoipCluster. A cluster without any has one in which users call each other and *43 is the echo test.",
     printcolumn(name = "Contexts", type_ = "string", json_path = ".spec.contexts"),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].status"
+    ),
+    printcolumn(name = "Loaded", type_ = "string", json_path = ".status.loaded"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

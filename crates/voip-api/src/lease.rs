@@ -5,6 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::status::RtpPortLeaseStatus;
+
 /// The leased ports of one *port space*: sockets that share numbers.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
@@ -13,9 +15,12 @@ use serde::{Deserialize, Serialize};
     kind = "RtpPortLease",
     plural = "rtpportleases",
     category = "voip",
+    status = "RtpPortLeaseStatus",
     derive = "PartialEq",
     doc = "The ports of one node, or of all nodes behind one address, and whose they are. Written by the operator only.",
     printcolumn(name = "Space", type_ = "string", json_path = ".spec.space.name"),
+    printcolumn(name = "Used", type_ = "integer", json_path = ".status.used"),
+    printcolumn(name = "Leases", type_ = "integer", json_path = ".status.leases"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

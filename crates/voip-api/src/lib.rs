@@ -12,6 +12,8 @@ mod defaults;
 mod dialplan;
 mod lease;
 mod schema;
+mod status;
+mod template;
 pub mod text;
 mod user;
 
@@ -19,13 +21,23 @@ mod user;
 mod tests;
 
 pub use cluster::{
-    DigestAlgorithm, Drain, Listener, Media, MediaPool, Network, Protocol, Signaling, State, StateType,
-    VoipCluster, VoipClusterSpec,
+    Bridge, DigestAlgorithm, Drain, Exposure, Images, Listener, Media, MediaPool, Network, NetworkMode,
+    Protocol, PullPolicy, Signaling, SignalingService, State, StateType, TrafficPolicy, Updates, VoipCluster,
+    VoipClusterSpec,
 };
 pub use dialplan::{Dialplan, DialplanSpec, Route, RouteAction};
 pub use lease::{
     ForeignPort, Lease, LeaseState, PortSpace, PortSpaceType, PortSpan, RtpPortLease, RtpPortLeaseSpec,
     Transport,
+};
+pub use status::{
+    CapacityStatus, DialplanStatus, LoadStatus, MediaNodeState, MediaNodeStatus, MediaStatus, NetworkStatus,
+    RtpPortLeaseStatus, STATUS_ADDRESSES, STATUS_NODES, SignalingAddress, SignalingStatus, SipUserStatus,
+    VoipClusterStatus,
+};
+pub use template::{
+    Amounts, LocalRef, PodMetadata, PodSettings, PodTemplate, Resources, TaintEffect, Toleration,
+    TolerationOperator,
 };
 pub use user::{SecretKeyRef, SipUser, SipUserSpec};
 

@@ -35,7 +35,10 @@ fn strings_and_lists_have_maxima() {
                 Some("string") => ["maxLength", "enum", "format"].iter().any(|key| !schema[key].is_null()),
                 Some("array") => !schema["maxItems"].is_null() && !schema["x-kubernetes-list-type"].is_null(),
                 Some("integer") => !schema["maximum"].is_null() && !schema["minimum"].is_null(),
-                _ => schema["additionalProperties"].is_null(),
+                _ => {
+                    let values = &schema["additionalProperties"];
+                    values.is_null() || !schema["maxProperties"].is_null() && !values["maxLength"].is_null()
+                }
             };
             assert!(bounded, "{path}: {schema}");
         });
@@ -83,7 +86,8 @@ fn unknown_fields_are_refused_at_every_level() {
         json!({"signaling": {"replica": 1}}),
         json!({"signaling": {"listeners": [{"name": "a", "protocol": "UDP", "port": 1, "tls": true}]}}),
         json!({"media": {"pools": [{"name": "a", "calls": 1}]}}),
-        json!({"network": {"mode": "Auto"}}),
+        json!({"signaling": {"template": {"spec": {"hostNetwork": true}}}}),
+        json!({"network": {"stunServer": "a"}}),
         json!({"state": {"type": "Bundled"}}),
         json!({"drain": {"seconds": 1}}),
     ] {
@@ -100,13 +104,44 @@ fn unknown_fields_are_refused_at_every_level() {
 fn resources_survive_json() {
     let spec = json!({
         "domains": ["a.example"], "realm": "r", "digestAlgorithms": ["MD5"],
-        "signaling": {"replicas": 1, "listeners": [{"name": "udp", "protocol": "UDP", "port": 5070}]},
-        "media": {"pools": [{"name": "a", "nodes": "50%", "callsPerNode": 1, "podsPerNode": 1}]},
-        "network": {"mediaAddresses": ["192.0.2.1"], "portRange": "20000-20999"},
+        "signaling": {
+            "replicas": 1, "exposure": "NodePort", "advertisedAddress": "192.0.2.2",
+            "service": {"annotations": {"a": "b"}, "loadBalancerSourceRanges": ["192.0.2.0/24"], "externalTrafficPolicy": "Cluster"},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"priorityClassName": "p"}},
+            "listeners": [{"name": "udp", "protocol": "UDP", "port": 5070}],
+        },
+        "media": {"pools": [{
+            "name": "a", "nodes": "50%", "callsPerNode": 1, "podsPerNode": 1,
+            "template": {"spec": {
+                "nodeSelector": {"a": "b"}, "tolerations": [{"key": "k", "operator": "Exists", "effect": "NoExecute"}],
+                "imagePullSecrets": [{"name": "s"}], "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
+            }},
+        }]},
+        "network": {"mode": "Bridge", "bridge": "PodAddress", "mediaAddresses": ["192.0.2.1"], "portRange": "20000-20999"},
         "state": {"type": "Memory"}, "drain": {"timeoutSeconds": 0},
+        "updates": {"maxUnavailable": "10%", "paused": true}, "images": {"media": "m:1", "pullPolicy": "Never"},
     });
     let typed: VoipClusterSpec = serde_json::from_value(spec.clone()).unwrap();
-    assert_eq!(serde_json::to_value(typed).unwrap(), spec);
+    assert_keeps("spec", &serde_json::to_value(typed).unwrap(), &spec);
+}
+
+/// What was written is there, whatever defaults are added.
+fn assert_keeps(path: &str, now: &Value, written: &Value) {
+    match written {
+        Value::Object(fields) => {
+            fields
+                .iter()
+                .for_each(|(name, value)| assert_keeps(&format!("{path}.{name}"), &now[name], value));
+        }
+        Value::Array(items) => {
+            assert_eq!(now.as_array().map(Vec::len), Some(items.len()), "{path}");
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| assert_keeps(&format!("{path}[{at}]"), &now[at], value));
+        }
+        value => assert_eq!(now, value, "{path}"),
+    }
 }
 
 proptest! {

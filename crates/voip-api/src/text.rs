@@ -27,6 +27,8 @@ pub const TARGET: &str = r"^user/([^\s/@${}]|\$\{destination\})+$";
 pub const PROMPT: &str = "^[A-Za-z0-9_-]+$";
 /// 1 % to 100 %.
 pub const PERCENT: &str = "^([1-9][0-9]?|100)%$";
+/// A quantity of Kubernetes, or nothing.
+pub const OPTIONAL_QUANTITY: &str = "^([0-9]+([.][0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?)?$";
 
 /// [`LABEL_1035`].
 pub fn is_label_1035(text: &str) -> bool {

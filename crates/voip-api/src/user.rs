@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::status::SipUserStatus;
 use crate::{ClusterRef, defaults, text};
 
 /// Who may register and call.
@@ -15,6 +16,7 @@ use crate::{ClusterRef, defaults, text};
     plural = "sipusers",
     category = "voip",
     namespaced,
+    status = "SipUserStatus",
     derive = "PartialEq",
     doc = "Somebody who registers phones with a VoipCluster and calls.",
     validation = Rule::new("has(self.spec.username) || (self.metadata.name.size() <= 64)")
@@ -22,6 +24,8 @@ use crate::{ClusterRef, defaults, text};
     printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.clusterRef.name"),
     printcolumn(name = "Context", type_ = "string", json_path = ".spec.context"),
     printcolumn(name = "Enabled", type_ = "boolean", json_path = ".spec.enabled"),
+    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status"),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secretName"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(

@@ -58,6 +58,7 @@ impl<'a> Book<'a> {
             object: RtpPortLease {
                 metadata: ObjectMeta { name: Some(object_name(space)), ..ObjectMeta::default() },
                 spec: RtpPortLeaseSpec { space: space.clone(), leases: Vec::new(), foreign: Vec::new() },
+                status: None,
             },
             leases: BTreeMap::new(),
             taken: reserved.clone(),
