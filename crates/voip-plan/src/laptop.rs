@@ -1,6 +1,6 @@
 //! The world that `voipctl up` observes: invented nodes on one machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use voip_api::{PORT_SPACE_LABEL, VoipCluster};
@@ -30,13 +30,10 @@ pub fn laptop_world(cluster: &VoipCluster, address: Option<IpAddr>) -> Observed 
     });
     let count = asked.max().unwrap_or(1).min(LAPTOP_NODES);
     Observed {
-        environment: Environment::Laptop,
         nodes: (0..count).map(|ordinal| node(ordinal, address)).collect(),
-        leases: Vec::new(),
-        ended: BTreeSet::new(),
         ingress: Some(address),
         reserved: ReservedPorts { node_ports: None, ..ReservedPorts::default() },
-        now_ms: 0,
+        ..Observed::empty(Environment::Laptop, 0)
     }
 }
 
@@ -47,5 +44,6 @@ fn node(ordinal: usize, address: Address) -> Node {
         labels: BTreeMap::from([(PORT_SPACE_LABEL.to_owned(), LAPTOP_SPACE.to_owned())]),
         addresses: vec![address],
         ready: true,
+        ..Node::default()
     }
 }

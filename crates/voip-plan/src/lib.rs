@@ -36,9 +36,12 @@ pub use addresses::{Address, AddressSource};
 pub use capacity::Capacity;
 pub use documents::Documents;
 pub use laptop::{LAPTOP_NODES, LAPTOP_SPACE, laptop_world};
-pub use observed::{Environment, Node, Observed};
+pub use observed::{
+    Admission, Component, Environment, Node, Observed, Pod, SignalingService, Taint, Verdict, Workload,
+};
 pub use plan::{
-    ControlPorts, MediaPod, Network, NetworkMode, NetworkReason, Plan, SignalingAddress, SignalingPod, plan,
+    ControlPorts, DrainCause, MediaPod, Network, NetworkMode, NetworkReason, Order, Plan, SignalingAddress,
+    SignalingPod, plan,
 };
 pub use ports::{PortRange, RESERVED_PORTS, ReservedPorts, ports_for_calls};
 pub use problem::{FieldError, Problem, Reason};

@@ -39,6 +39,8 @@ pub struct Plan {
     pub advice: Vec<Problem>,
     /// The lease objects to be written before anything else.
     pub leases: Vec<RtpPortLease>,
+    /// What is to be done to pods that run.
+    pub orders: Vec<Order>,
     /// The config documents. They hold secrets and are never printed.
     #[serde(skip)]
     pub documents: Documents,
@@ -47,17 +49,39 @@ pub struct Plan {
 /// How pods are attached to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// The mode.
-    pub mode: NetworkMode,
+    /// The mode; none while nothing is admitted or nothing is known.
+    pub mode: Option<NetworkMode>,
     /// Why that one.
     pub reason: NetworkReason,
 }
 
-/// Network modes.
+/// Network modes of media pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum NetworkMode {
-    /// Media pods use the network of their node.
+    /// The network of their node.
     HostNetwork,
+    /// A network of their own; their RTP ports are mapped on the node.
+    #[serde(rename = "Bridge/HostPort")]
+    HostPort,
+    /// A network of their own whose addresses callers reach.
+    #[serde(rename = "Bridge/PodAddress")]
+    PodAddress,
+}
+
+impl NetworkMode {
+    /// As in `status.network.mode`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HostNetwork => "HostNetwork",
+            Self::HostPort => "Bridge/HostPort",
+            Self::PodAddress => "Bridge/PodAddress",
+        }
+    }
+
+    /// The mode that [`Self::name`] names.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::HostNetwork, Self::HostPort, Self::PodAddress].into_iter().find(|mode| mode.name() == name)
+    }
 }
 
 /// Why a mode was taken.
@@ -65,8 +89,67 @@ pub enum NetworkMode {
 pub enum NetworkReason {
     /// Everything runs on this machine.
     Local,
+    /// The spec says so.
+    Spec,
+    /// There are media pods or leases already, and nothing that runs is moved for a better mode.
+    Unchanged,
     /// Admission lets pods use the host network.
     HostNetworkAdmitted,
+    /// It does not, and the spec vouches for pod addresses.
+    PodAddressesVouched,
+    /// It does not, and lets them map host ports.
+    HostPortsAdmitted,
+    /// None can be used.
+    NoUsableNetwork,
+    /// Admission has not answered yet.
+    Undecided,
+}
+
+/// What is to be done to a pod that runs, besides applying objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Order {
+    /// Tell the program to take no new calls and to end the rest after `seconds`; note the time on the pod.
+    Drain {
+        /// The pod.
+        pod: String,
+        /// From the first order on.
+        seconds: u32,
+        /// For the event.
+        cause: DrainCause,
+    },
+    /// Tell the program to take calls again; remove the note.
+    Return {
+        /// The pod.
+        pod: String,
+    },
+    /// Delete a pod that was drained; its DaemonSet makes another from the newest template.
+    DeletePod {
+        /// The pod.
+        pod: String,
+        /// Only if it still is this one.
+        uid: String,
+    },
+    /// Delete a DaemonSet whose pod was drained or is gone: it is not wanted any more, or must be made anew.
+    DeleteDaemonSet {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Why a pod is drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum DrainCause {
+    /// The node was cordoned, or is about to be taken away.
+    NodeLeaves,
+    /// `kubectl voip drain` asked for it.
+    Asked,
+    /// A newer template waits.
+    Update,
+    /// It is not wanted any more, or its ports must move.
+    Removed,
+    /// The VoipCluster is being deleted.
+    Deleted,
 }
 
 /// TCP ports on which a program is spoken to by others of the product.
@@ -161,6 +244,7 @@ pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {
         problems,
         advice,
         leases: granted.objects,
+        orders: Vec::new(),
         documents: documents::render(valid),
     }
 }
@@ -168,9 +252,9 @@ pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {
 fn network(observed: &Observed) -> Network {
     let reason = match observed.environment {
         Environment::Laptop => NetworkReason::Local,
-        Environment::HostNetworkAdmitted => NetworkReason::HostNetworkAdmitted,
+        Environment::Kubernetes => NetworkReason::HostNetworkAdmitted,
     };
-    Network { mode: NetworkMode::HostNetwork, reason }
+    Network { mode: Some(NetworkMode::HostNetwork), reason }
 }
 
 fn control_ports(lease: &Lease) -> ControlPorts {

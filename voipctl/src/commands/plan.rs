@@ -87,12 +87,20 @@ fn control(grpc: u16, http: u16) -> String {
 }
 
 fn network(plan: &Plan) -> String {
-    let mode = match plan.network.mode {
-        NetworkMode::HostNetwork => "HostNetwork",
-    };
+    let mode = plan.network.mode.map_or("none", NetworkMode::name);
     let why = match plan.network.reason {
         NetworkReason::Local => "Local: everything runs on this machine",
+        NetworkReason::Spec => "Spec: the file says so",
+        NetworkReason::Unchanged => "Unchanged: media pods run so already",
         NetworkReason::HostNetworkAdmitted => "HostNetworkAdmitted: pods may use the network of their node",
+        NetworkReason::PodAddressesVouched => {
+            "PodAddressesVouched: pods may not use the network of their node"
+        }
+        NetworkReason::HostPortsAdmitted => "HostPortsAdmitted: pods may not use the network of their node",
+        NetworkReason::NoUsableNetwork => {
+            "NoUsableNetwork: pods may use neither the host's network nor its ports"
+        }
+        NetworkReason::Undecided => "Undecided: admission has not answered",
     };
     format!("{mode} ({why})")
 }

@@ -1,6 +1,6 @@
 //! Fixed worlds and short ways to build resources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -28,19 +28,17 @@ pub(super) fn node(name: &str, at: usize) -> Node {
             address(198, AddressSource::NodeExternalIP),
         ],
         ready: true,
+        ..Node::default()
     }
 }
 
 /// Kubernetes with these nodes and an ingress.
 pub(super) fn kubernetes(nodes: Vec<Node>) -> Observed {
     Observed {
-        environment: Environment::HostNetworkAdmitted,
         nodes,
-        leases: Vec::new(),
-        ended: BTreeSet::new(),
         ingress: Some(Address { address: [203, 0, 113, 5].into(), source: AddressSource::LoadBalancer }),
-        reserved: ReservedPorts::default(),
-        now_ms: 1_000_000,
+        admission: Admission { host_network: Verdict::Admitted, ..Admission::default() },
+        ..Observed::empty(Environment::Kubernetes, 1_000_000)
     }
 }
 
