@@ -1,8 +1,8 @@
 //! Build tasks: `cargo xtask --help`.
 
 mod check;
+mod cluster;
 mod codegen;
-#[allow(dead_code, reason = "what packs images comes in the next commits")]
 mod oci;
 mod peers;
 
@@ -36,6 +36,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// A real Kubernetes on this machine, for the tests.
+    Cluster(cluster::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -54,5 +56,6 @@ fn run() -> Result<()> {
         Task::Lint => check::lint(root),
         Task::Test { filters } => check::test(root, &filters),
         Task::Codegen { check } => codegen::run(root, check),
+        Task::Cluster(arguments) => cluster::run(root, arguments),
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn missing() -> Result<Vec<&'static Peer>> {
     if before.is_empty() || !ci {
         return Ok(before);
     }
-    install(&before)?;
+    install(&before.iter().map(|peer| peer.package).collect::<Vec<_>>())?;
     let after = absent();
     if let Some(peer) = after.first() {
         bail!(
@@ -59,7 +59,8 @@ pub(crate) fn missing() -> Result<Vec<&'static Peer>> {
     Ok(after)
 }
 
-fn install(peers: &[&Peer]) -> Result<()> {
+/// Installs Debian packages.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = |arguments: &[&str]| -> Result<()> {
         println!("apt-get {}", arguments.join(" "));
         let status = Command::new("apt-get")
@@ -68,11 +69,11 @@ fn install(peers: &[&Peer]) -> Result<()> {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
-            .context("start apt-get: CI=true wants root on Debian, or every peer installed")?;
+            .context("start apt-get: CI=true wants root on Debian, or everything installed")?;
         if status.success() { Ok(()) } else { bail!("apt-get {}: {status}", arguments.join(" ")) }
     };
     apt(&["-q", "update"])?;
     let mut arguments = vec!["-q", "-y", "--no-install-recommends", "install"];
-    arguments.extend(peers.iter().map(|peer| peer.package));
+    arguments.extend(packages);
     apt(&arguments)
 }
