@@ -3,12 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use voip_contract::NodeName;
 use voip_telemetry::LogFormat;
 
 /// Registrar and B2BUA of a VoipCluster.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Directory with sip.json and users.json; looked at once a second
+    /// Name of this node, for logs and reports
+    #[arg(long, default_value = "sip-0")]
+    pub name: NodeName,
+    /// Directory with sip.json and users.json or users-*.json; looked at once a second
     #[arg(long, value_name = "DIR")]
     pub config: PathBuf,
     /// Address of the SIP listeners; their ports are in sip.json
@@ -26,6 +30,9 @@ pub struct Args {
     /// Directory for cdrs.sqlite; made when missing
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
+    /// How long a SIGTERM waits for calls to end
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub drain: u64,
     /// End as on SIGTERM when standard input ends
     #[arg(long)]
     pub exit_with_stdin: bool,

@@ -96,6 +96,7 @@ fn is_logged(fact: &Fact) -> bool {
         | Fact::MediaNodeReady { .. }
         | Fact::MediaNodeLost { .. }
         | Fact::MediaRefused { .. }
+        | Fact::OrderRefused { .. }
         | Fact::ConfigRejected { .. } => true,
     }
 }
@@ -108,6 +109,9 @@ fn log(fact: &Fact) {
         Fact::MediaNodeLost { node, calls } => warn!(%node, calls, "media-node is lost"),
         Fact::MediaRefused { call, reason, detail } => warn!(%call, reason, detail, "media was refused"),
         Fact::ConfigRejected { detail } => warn!(detail, "documents were refused; the last good ones go on"),
+        Fact::OrderRefused { epoch, newest } => {
+            warn!(epoch = epoch.0, newest = newest.0, "an order of an older operator is not obeyed");
+        }
         Fact::CallStarted(_) | Fact::CallAnswered(_) | Fact::Registered { .. } | Fact::Refused { .. } => {}
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sip_core::StatusCode;
 
 /// A Q.850 cause, 1 to 127.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,16 +63,27 @@ impl Cause {
 
 /// Why a dialog ends, as it is said in a Reason header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reason {
-    /// The cause.
-    pub(crate) cause: Cause,
-    /// For people; fixed words of ours.
-    pub(crate) text: &'static str,
+pub(crate) enum Reason {
+    /// What happened on the way.
+    Cause {
+        cause: Cause,
+        /// For people; fixed words of ours.
+        text: &'static str,
+    },
+    /// What a request would have been answered with.
+    Status {
+        status: StatusCode,
+        /// As above.
+        text: &'static str,
+    },
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Q.850;cause={};text=\"{}\"", self.cause.0, self.text)
+        match self {
+            Self::Cause { cause, text } => write!(f, "Q.850;cause={};text=\"{text}\"", cause.0),
+            Self::Status { status, text } => write!(f, "SIP;cause={};text=\"{text}\"", status.code()),
+        }
     }
 }
 
@@ -117,9 +129,11 @@ mod tests {
 
     #[test]
     fn reason_is_read_as_it_is_written() {
-        let reason = Reason { cause: Cause::TEMPORARY_FAILURE, text: "media lost" };
+        let reason = Reason::Cause { cause: Cause::TEMPORARY_FAILURE, text: "media lost" };
         assert_eq!(reason.to_string(), "Q.850;cause=41;text=\"media lost\"");
         assert_eq!(cause_in_reason([reason.to_string().as_bytes()].into_iter()), Some(Cause(41)));
+        let reason = Reason::Status { status: StatusCode::SERVICE_UNAVAILABLE, text: "drain deadline" };
+        assert_eq!(reason.to_string(), "SIP;cause=503;text=\"drain deadline\"");
     }
 
     #[test]

@@ -64,10 +64,10 @@ pub enum ConfigError {
     #[error("sip.json: digestAlgorithms is empty")]
     NoAlgorithm,
     /// More users than one sip-node holds.
-    #[error("users.json: {0} users, more than {MAX_USERS}")]
+    #[error("users*.json: {0} users, more than {MAX_USERS}")]
     TooManyUsers(usize),
     /// Two users share a name or number. Names one of them.
-    #[error("users.json: {0:?} is the name or number of two users")]
+    #[error("users*.json: {0:?} is the name or number of two users")]
     DuplicateUser(String),
     /// The dialplans do not compile.
     #[error("sip.json: dialplans: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -94,7 +94,7 @@ impl Directory {
         if sip.digest_algorithms.is_empty() {
             return Err(ConfigError::NoAlgorithm);
         }
-        let (users, numbers) = index_users(&documents.users.users)?;
+        let (users, numbers) = index_users(&documents.users)?;
         Ok(Self {
             realm: sip.realm.clone(),
             algorithms: sip.digest_algorithms.clone(),

@@ -1,12 +1,14 @@
 //! What reaches the switch and what it asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sip_core::{SipCommand, SipEvent};
 use voip_contract::Incarnation;
 use voip_contract::NodeName;
-use voip_contract::config::{SipDocument, UsersDocument};
+use voip_contract::config::{SipDocument, UserDocument};
 use voip_contract::media::{Announcement, MediaNotice, MediaReply, MediaRequest};
+use voip_contract::node_admin::NodeOrder;
 
 use crate::fact::Fact;
 use crate::store::{StoreReply, StoreRequest, Ticket};
@@ -33,18 +35,23 @@ pub enum Event {
 pub struct Documents {
     /// `sip.json`.
     pub sip: SipDocument,
-    /// `users.json`.
-    pub users: UsersDocument,
+    /// The users of all documents that hold some.
+    pub users: Vec<UserDocument>,
 }
 
 /// Orders from outside calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminOrder {
-    /// New calls and registrations get 503 + Retry-After; calls go on.
-    Drain,
-    /// Takes calls again.
-    CancelDrain,
-    /// Every call is ended: BYE with Reason to those answered, 503 to those that are not, CANCEL to callees.
+    /// The process is going: new calls get 503 + Retry-After, registrations are answered, calls go on; those that are
+    /// left after `within` are ended. Nothing takes it back.
+    Leave {
+        /// From now on.
+        within: Duration,
+    },
+    /// The operator wants the same for a while, or has changed its mind. Refused when a newer operator has spoken.
+    Ordered(NodeOrder),
+    /// The process goes at once: no new calls, and an end to all there are. BYE with Reason to those answered, 503 to
+    /// those that are not, CANCEL to callees.
     EndCalls,
 }
 

@@ -2,7 +2,7 @@
 
 use voip_contract::admin::CallRecord;
 use voip_contract::media::LegStatistics;
-use voip_contract::{CallId, NodeName};
+use voip_contract::{CallId, Epoch, NodeName};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -50,6 +50,13 @@ pub enum Fact {
     ConfigRejected {
         /// Why.
         detail: String,
+    },
+    /// An order of an operator came after one of a newer operator: not obeyed.
+    OrderRefused {
+        /// Its epoch.
+        epoch: Epoch,
+        /// The highest seen.
+        newest: Epoch,
     },
     /// A media-node refused or could not serve a request of a call.
     MediaRefused {

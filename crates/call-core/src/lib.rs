@@ -18,6 +18,7 @@ pub mod bindings;
 mod call;
 pub mod cause;
 pub mod config;
+mod drain;
 pub mod event;
 pub mod fact;
 mod farewell;

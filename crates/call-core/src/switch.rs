@@ -6,6 +6,7 @@ mod media;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sip_core::{Authenticator, Instant, Now, TokenSource};
 use voip_contract::CallId;
@@ -13,6 +14,7 @@ use voip_contract::admin::MediaNodeStatus;
 
 use crate::call::{ActiveCall, Ending};
 use crate::config::{ConfigError, Directory, SwitchConfig};
+use crate::drain::Drain;
 use crate::event::{Action, AdminOrder, Documents, Event};
 use crate::fact::Fact;
 use crate::farewell::Farewell;
@@ -41,7 +43,7 @@ pub struct SwitchStatus {
     pub active_calls: u32,
     /// Bindings that have not expired.
     pub registrations: u32,
-    /// New calls and registrations are refused.
+    /// New calls are refused.
     pub draining: bool,
     /// Media-nodes by name, lost ones included.
     pub media_nodes: Vec<MediaNodeStatus>,
@@ -87,7 +89,7 @@ impl Switch {
             clients: HashMap::new(),
             servers: HashMap::new(),
             busy: HashMap::new(),
-            draining: false,
+            drain: Drain::default(),
             next: Counters::default(),
             waiting: Waiting::default(),
             config,
@@ -122,10 +124,10 @@ impl Switch {
     pub fn status(&self, now: Now) -> SwitchStatus {
         let active = self.calls.values().filter(|call| call.is_active()).count();
         SwitchStatus {
-            ready: self.core.nodes.any_ready() && !self.core.draining,
+            ready: self.core.nodes.any_ready() && !self.core.drain.is_on(),
             active_calls: u32::try_from(active).unwrap_or(u32::MAX),
             registrations: self.core.registrations.count(now.wall.0),
-            draining: self.core.draining,
+            draining: self.core.drain.is_on(),
             media_nodes: self.core.nodes.status(),
         }
     }
@@ -186,15 +188,21 @@ impl Switch {
 
     fn on_order(&mut self, now: Now, order: AdminOrder, out: &mut Vec<Action>) {
         match order {
-            AdminOrder::Drain => self.core.draining = true,
-            AdminOrder::CancelDrain => self.core.draining = false,
+            AdminOrder::Leave { within } => self.turn(now, out).leave(within),
+            AdminOrder::Ordered(order) => self.turn(now, out).ordered(order),
             AdminOrder::EndCalls => {
-                let calls: Vec<CallId> = self.calls.keys().copied().collect();
-                for id in calls {
-                    self.with_call(now, out, id, |call, turn| call.end(turn, &Ending::shutdown()));
-                }
-                Turn { now, core: &mut self.core, out }.hurry_byes();
+                self.end_all(now, &Ending::shutdown(), out);
+                let mut turn = self.turn(now, out);
+                turn.leave(Duration::ZERO);
+                turn.hurry_byes();
             }
+        }
+    }
+
+    fn end_all(&mut self, now: Now, ending: &Ending, out: &mut Vec<Action>) {
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in calls {
+            self.with_call(now, out, id, |call, turn| call.end(turn, ending));
         }
     }
 
@@ -209,6 +217,7 @@ impl Switch {
                 Timer::Media(ticket) => self.media_unavailable(now, ticket, "no reply in time", out),
                 Timer::Store(ticket) => self.on_stored(now, ticket, StoreReply::Unavailable, out),
                 Timer::NodeGrace(node, run) => self.grace_over(now, &node, run, out),
+                Timer::Drain => self.end_all(now, &Ending::drained(), out),
                 Timer::Stray(key) => Turn { now, core: &mut self.core, out }.forget_stray(key),
             }
         }

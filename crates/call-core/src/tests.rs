@@ -7,6 +7,7 @@ mod bindings;
 mod calls;
 mod contacts;
 mod documents;
+mod drain;
 mod flood;
 mod media_loss;
 mod media_node;

@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     NodeGrace(NodeName, Incarnation),
     /// Nothing more is expected of an INVITE.
     Stray(ClientKey),
+    /// Calls that a drain has left are to end.
+    Drain,
 }
 
 /// Names a timer that was set.

@@ -10,6 +10,7 @@ use voip_contract::media::{MediaOperation, MediaRequest};
 use voip_contract::{CallId, Epoch, Generation, LegId, NodeName};
 
 use crate::config::{Directory, SwitchConfig};
+use crate::drain::Drain;
 use crate::event::Action;
 use crate::fact::Fact;
 use crate::farewell::Farewell;
@@ -35,7 +36,7 @@ pub(crate) struct Core {
     pub(crate) servers: HashMap<ServerKey, (CallId, LegId)>,
     /// Calls per user, both directions together.
     pub(crate) busy: HashMap<String, u32>,
-    pub(crate) draining: bool,
+    pub(crate) drain: Drain,
     pub(crate) next: Counters,
     pub(crate) waiting: Waiting,
 }

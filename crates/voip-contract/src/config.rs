@@ -1,8 +1,9 @@
 //! Config documents: what `voip-plan` renders and the programs load.
 //!
-//! One directory holds `sip.json` and `users.json` for sip-node, another `media.json` for media-node. Each has a
-//! version; unknown fields are refused; a bad document leaves the last good one running. Nothing in them is
-//! particular to one node: that is said by the program's arguments.
+//! One directory holds `sip.json` and `users.json` (or `users-00.json` and so on: the users are those of all of them)
+//! for sip-node, another `media.json` for media-node. Each has a version; unknown fields are refused; a bad document
+//! leaves the last good one running. Nothing in them is particular to one node: that is said by the program's
+//! arguments.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub const DOCUMENT_VERSION: u32 = 1;
 pub const SIP_DOCUMENT: &str = "sip.json";
 /// File name of [`UsersDocument`] in the config directory.
 pub const USERS_DOCUMENT: &str = "users.json";
+/// What the name of a [`UsersDocument`] begins with, when the users of a cluster are spread over several.
+pub const USERS_PREFIX: &str = "users-";
 /// File name of [`MediaDocument`] in the config directory.
 pub const MEDIA_DOCUMENT: &str = "media.json";
 

@@ -1,17 +1,15 @@
-//! Reads and checks `sip.json` and `users.json`.
+//! Checks the documents: `sip.json`, and `users.json` or `users-00.json` and so on.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use call_core::{Documents, Switch};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use voip_contract::config::{DOCUMENT_VERSION, SIP_DOCUMENT, SipDocument, USERS_DOCUMENT, UsersDocument};
+use voip_contract::config::{DOCUMENT_VERSION, SIP_DOCUMENT, SipDocument, UsersDocument};
 
-/// Largest document, in bytes: ten thousand users take about five million.
-const MAX_BYTES: u64 = 64 << 20;
+use super::content::{Content, Read};
 
 /// Why the documents cannot run. Prints as `FILE:LINE:COLUMN: reason` or `FILE: field: reason`.
 #[derive(Debug, thiserror::Error)]
@@ -69,43 +67,36 @@ pub(crate) enum ConfigError {
 pub(crate) struct Loaded {
     /// The documents.
     pub(crate) documents: Arc<Documents>,
+    /// Their fingerprints, by file name.
+    pub(crate) fingerprints: Fingerprints,
     /// What was read.
     pub(crate) content: Content,
 }
 
-/// The bytes of both files as read, or why they could not be read: two contents that are equal need no second look.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Content {
-    sip: Result<Vec<u8>, std::io::ErrorKind>,
-    users: Result<Vec<u8>, std::io::ErrorKind>,
-}
-
-impl fmt::Debug for Content {
-    /// Says nothing: `users.json` holds credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content").finish_non_exhaustive()
-    }
-}
+/// Fingerprints by file name.
+pub(crate) type Fingerprints = BTreeMap<String, String>;
 
 impl Content {
-    /// Reads both files of `directory`.
-    pub(crate) fn read(directory: &Path) -> Self {
-        Self { sip: bytes(&directory.join(SIP_DOCUMENT)), users: bytes(&directory.join(USERS_DOCUMENT)) }
-    }
-
     /// Checks what was read from `directory`.
     pub(crate) fn check(self, directory: &Path) -> Result<Loaded, ConfigError> {
         let sip_path = directory.join(SIP_DOCUMENT);
-        let users_path = directory.join(USERS_DOCUMENT);
         let sip: SipDocument = parse(&sip_path, &self.sip)?;
-        let users: UsersDocument = parse(&users_path, &self.users)?;
         check_sip(&sip, &sip_path)?;
-        check_users(&users, &users_path)?;
+        let mut fingerprints = Fingerprints::from([(SIP_DOCUMENT.to_owned(), sip.fingerprint.clone())]);
+        let mut names = BTreeSet::new();
+        let mut users = Vec::new();
+        for (file, read) in &self.users {
+            let path = directory.join(file);
+            let document: UsersDocument = parse(&path, read)?;
+            check_users(&document, &mut names, &path)?;
+            fingerprints.insert(file.clone(), document.fingerprint);
+            users.extend(document.users);
+        }
         let documents = Arc::new(Documents { sip, users });
         // What the switch refuses it names by the file, relative to the directory.
         Switch::check(&documents)
             .map_err(|source| ConfigError::Refused { directory: directory.to_owned(), source })?;
-        Ok(Loaded { documents, content: self })
+        Ok(Loaded { documents, fingerprints, content: self })
     }
 }
 
@@ -114,24 +105,13 @@ pub(crate) fn load(directory: &Path) -> Result<Loaded, ConfigError> {
     Content::read(directory).check(directory)
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, std::io::ErrorKind> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| error.kind())?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.kind())?;
-    if bytes.len() as u64 > MAX_BYTES { Err(std::io::ErrorKind::FileTooLarge) } else { Ok(bytes) }
-}
-
 /// The only field that every version has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u64,
 }
 
-fn parse<T: DeserializeOwned>(
-    path: &Path,
-    read: &Result<Vec<u8>, std::io::ErrorKind>,
-) -> Result<T, ConfigError> {
+fn parse<T: DeserializeOwned>(path: &Path, read: &Read) -> Result<T, ConfigError> {
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(kind) => return Err(ConfigError::Read { path: path.to_owned(), source: (*kind).into() }),
@@ -180,13 +160,13 @@ fn check_sip(sip: &SipDocument, path: &Path) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_users(users: &UsersDocument, path: &Path) -> Result<(), ConfigError> {
-    let mut names = BTreeSet::new();
+/// `names` are those of the documents before it.
+fn check_users(users: &UsersDocument, names: &mut BTreeSet<String>, path: &Path) -> Result<(), ConfigError> {
     for (index, user) in users.users.iter().enumerate() {
         if user.username.is_empty() {
             return Err(field(path, format!("users[{index}].username"), "must not be empty"));
         }
-        if !names.insert(&user.username) {
+        if !names.insert(user.username.clone()) {
             return Err(field(path, format!("users[{index}].username"), "another user has this name"));
         }
     }

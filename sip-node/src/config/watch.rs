@@ -4,15 +4,14 @@
 //! is soon enough.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use call_core::event::Documents;
 use tokio::sync::watch;
 use tracing::{info, warn};
 use voip_contract::config::Listener;
 
-use super::load::{Content, Loaded};
+use super::content::Content;
+use super::load::Loaded;
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -52,7 +51,7 @@ impl Watch {
     }
 
     /// Looks once a second for ever; `apply` gets each set of documents that changed and can run.
-    pub(crate) async fn run(mut self, apply: impl AsyncFn(Arc<Documents>)) {
+    pub(crate) async fn run(mut self, apply: impl AsyncFn(Loaded)) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -61,28 +60,27 @@ impl Watch {
             let Ok(content) = tokio::task::spawn_blocking(move || Content::read(&directory)).await else {
                 continue;
             };
-            if let Some(documents) = self.look(content) {
-                apply(documents).await;
+            if let Some(loaded) = self.look(content) {
+                apply(loaded).await;
             }
         }
     }
 
     /// Documents to run from here on, when `content` is new and can run.
-    fn look(&mut self, content: Content) -> Option<Arc<Documents>> {
+    fn look(&mut self, content: Content) -> Option<Loaded> {
         if content == self.seen {
             return None;
         }
         self.seen = content.clone();
         let checked = content.check(&self.directory).map_err(|error| error.to_string());
         match checked.and_then(|loaded| self.same_listeners(loaded)) {
-            Ok(documents) => {
-                let (sip, users) = (&documents.sip.fingerprint, &documents.users.fingerprint);
-                info!(sip, users, "new documents run");
+            Ok(loaded) => {
+                info!(fingerprints = ?loaded.fingerprints, "new documents run");
                 self.state.send_modify(|state| {
                     state.rejected.clear();
                     state.reloads += 1;
                 });
-                Some(documents)
+                Some(loaded)
             }
             Err(reason) => {
                 warn!(reason, "documents on disk cannot run; the last good ones go on");
@@ -95,9 +93,9 @@ impl Watch {
         }
     }
 
-    fn same_listeners(&self, loaded: Loaded) -> Result<Arc<Documents>, String> {
+    fn same_listeners(&self, loaded: Loaded) -> Result<Loaded, String> {
         if loaded.documents.sip.listeners == self.open {
-            return Ok(loaded.documents);
+            return Ok(loaded);
         }
         let path = self.directory.join(voip_contract::config::SIP_DOCUMENT);
         Err(format!("{}: listeners: they change only at a restart", path.display()))

@@ -1,11 +1,10 @@
 //! Bounded queues to the decision thread, each with a wake-up.
 
-use std::sync::Arc;
-
-use call_core::event::{AdminOrder, Documents};
+use call_core::event::AdminOrder;
 use call_core::state::AddressOfRecord;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Loaded;
 use crate::media::MediaInput;
 use crate::transport::{Sleeper, Waker, wake_pair};
 
@@ -18,7 +17,7 @@ const CONTROL: usize = 16;
 #[derive(Debug)]
 pub(crate) enum Control {
     /// New documents.
-    Config(Arc<Documents>),
+    Config(Loaded),
     /// An order for the switch.
     Admin(AdminOrder),
     /// A question: how many contacts has this user?

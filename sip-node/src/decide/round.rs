@@ -1,21 +1,19 @@
 //! One turn after another: receive, queues, timers, and what follows from them.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
-use call_core::event::Documents;
 use call_core::store::StoreReply;
 use call_core::{Action, Event, MediaEvent, Switch};
 use sip_core::{
     ClientKey, Endpoint, Flow, Instant, ListenerId, Now, SipCommand, SipEvent, SipOutput, Transport,
 };
-use voip_contract::config::{SIP_DOCUMENT, USERS_DOCUMENT};
 use voip_telemetry::Heartbeat;
 
 use super::inbox::{Control, Inbox};
 use super::snapshot::{Board, Snapshot};
 use crate::clock::Clock;
+use crate::config::Fingerprints;
 use crate::facts::FactSink;
 use crate::media::MediaLinks;
 use crate::store::MemoryStore;
@@ -34,7 +32,7 @@ pub(crate) struct Parts {
     pub(crate) store: MemoryStore,
     pub(crate) facts: FactSink,
     pub(crate) board: Board,
-    pub(crate) documents: Arc<Documents>,
+    pub(crate) fingerprints: Fingerprints,
     pub(crate) heartbeat: Heartbeat,
 }
 
@@ -125,9 +123,9 @@ impl Decider {
         }
         while let Ok(control) = self.parts.inbox.control.try_recv() {
             match control {
-                Control::Config(documents) => {
-                    self.parts.documents = Arc::clone(&documents);
-                    events.push(Event::Config(documents));
+                Control::Config(loaded) => {
+                    self.parts.fingerprints = loaded.fingerprints;
+                    events.push(Event::Config(loaded.documents));
                 }
                 Control::Admin(order) => events.push(Event::Admin(order)),
                 Control::Contacts(aor, answer) => {
@@ -236,11 +234,11 @@ impl Decider {
 
     fn publish(&mut self, now: Now) {
         let Self { parts, media, transport, store_refused, unanswered, .. } = self;
-        let Parts { board, switch, endpoint, documents, facts, .. } = parts;
+        let Parts { board, switch, endpoint, fingerprints, facts, .. } = parts;
         board.publish(now, || Snapshot {
             switch: Some(switch.status(now)),
             unanswered: unanswered.len(),
-            documents: fingerprints(documents),
+            documents: fingerprints.clone(),
             transport: *transport,
             sip: endpoint.counters(),
             facts: facts.counts().clone(),
@@ -272,11 +270,4 @@ fn finished(event: &SipEvent) -> Option<ClientKey> {
         SipEvent::TimedOut { key } | SipEvent::Failed { key } => Some(*key),
         _ => None,
     }
-}
-
-fn fingerprints(documents: &Documents) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (SIP_DOCUMENT.to_owned(), documents.sip.fingerprint.clone()),
-        (USERS_DOCUMENT.to_owned(), documents.users.fingerprint.clone()),
-    ])
 }

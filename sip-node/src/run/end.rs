@@ -1,5 +1,6 @@
 //! Waits for the end and brings it about: calls are ended while everything still works, then CDRs are written.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use call_core::event::AdminOrder;
@@ -10,7 +11,7 @@ use voip_telemetry::shutdown::{Cause, Signals};
 use super::RunError;
 use super::open::Opened;
 use crate::args::Args;
-use crate::decide::{Control, Snapshot};
+use crate::decide::{Control, Post, Snapshot};
 use crate::media;
 
 /// How long calls have to end, and their BYEs to be answered.
@@ -27,29 +28,42 @@ pub(super) async fn serve(opened: Opened, mut signals: Signals, args: &Args) -> 
     let mut http = tokio::spawn(voip_telemetry::http::serve(http, router, std::future::pending()));
     let mut media = tokio::spawn(media::serve(peers, incarnation, media));
     let documents = control.clone();
-    let mut watch = tokio::spawn(watch.run(async move |new| {
-        documents.put(Control::Config(new)).await;
+    let mut watch = tokio::spawn(watch.run(async move |loaded| {
+        documents.put(Control::Config(loaded)).await;
     }));
     let mut ended = opened.ended;
     // The first snapshot is there: the listeners are open and are looked at.
     let looked = snapshot.wait_for(|snapshot| snapshot.switch.is_some()).await.is_ok();
     if looked {
         health.ready("decisions");
-        info!(%incarnation, bind = %args.bind, peers = %args.peers, http = %args.http, "sip-node runs");
+        info!(
+            name = %args.name, %incarnation, bind = %args.bind, peers = %args.peers, http = %args.http,
+            "sip-node runs"
+        );
     }
-    let died = tokio::select! {
-        cause = signals.next() => {
-            info!(?cause, "ending");
-            None
+    let drain = Duration::from_secs(args.drain);
+    let mut leaving = Leaving { control, snapshot };
+    let mut died = async || {
+        tokio::select! {
+            Some(thread) = ended.recv() => thread,
+            _ = &mut http => "the HTTP server",
+            _ = &mut media => "the server for media-nodes",
+            _ = &mut watch => "the watch on the config directory",
         }
-        Some(thread) = ended.recv() => Some(thread),
-        _ = &mut http => Some("the HTTP server"),
-        _ = &mut media => Some("the server for media-nodes"),
-        _ = &mut watch => Some("the watch on the config directory"),
+    };
+    let going = async {
+        let cause = signals.next().await;
+        info!(?cause, drain_s = args.drain, "ending");
+        leaving.wait_for_calls(drain, &mut signals).await
+    };
+    let end = tokio::select! {
+        patience = going => Ok(patience),
+        what = died() => Err(what),
     };
     health.not_ready("decisions", "ending");
-    if end_calls(&control, &mut snapshot, &mut signals).await {
-        control.put(Control::Stop).await;
+    let patience = end.unwrap_or(Patience::Left);
+    if patience == Patience::Left && leaving.end_calls(&mut signals).await == Patience::Left {
+        leaving.control.put(Control::Stop).await;
         let _ = opened.decider.join();
         // With the decision thread the last senders to both are gone, and nobody is left whom waiting would hold up.
         if !opened.cdrs.finish(CDRS) {
@@ -57,29 +71,51 @@ pub(super) async fn serve(opened: Opened, mut signals: Signals, args: &Args) -> 
         }
         opened.log.finish(LOG);
     }
-    died.map_or(Ok(()), |what| Err(RunError::Died(what)))
+    end.map_or_else(|what| Err(RunError::Died(what)), |_| Ok(()))
 }
 
-/// Orders the end of all calls and waits for it. False when a second signal wants no waiting.
-async fn end_calls(
-    control: &crate::decide::Post<Control>,
-    snapshot: &mut watch::Receiver<std::sync::Arc<Snapshot>>,
-    signals: &mut Signals,
-) -> bool {
-    let ended = async {
-        for order in [AdminOrder::Drain, AdminOrder::EndCalls] {
-            control.put(Control::Admin(order)).await;
+/// Whether whoever sent the signal still waits, or has sent another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Left,
+    Gone,
+}
+
+/// A sip-node that is going, towards its decision thread.
+struct Leaving {
+    control: Post<Control>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Leaving {
+    /// No new calls from here on. Those that are have `within` to end; after that they are ended.
+    ///
+    /// The node stays ready meanwhile: whatever balances load before it would cut the calls off from it.
+    async fn wait_for_calls(&mut self, within: Duration, signals: &mut Signals) -> Patience {
+        if within.is_zero() {
+            return Patience::Left;
         }
-        // An error means that the decision thread has ended.
-        let _ = snapshot.wait_for(|snapshot| snapshot.is_over()).await;
-    };
-    tokio::select! {
-        () = ended => true,
-        () = tokio::time::sleep(CALLS) => {
+        self.control.put(Control::Admin(AdminOrder::Leave { within })).await;
+        self.wait(within, signals).await.unwrap_or(Patience::Left)
+    }
+
+    /// Ends all calls and waits until it is done.
+    async fn end_calls(&mut self, signals: &mut Signals) -> Patience {
+        self.control.put(Control::Admin(AdminOrder::EndCalls)).await;
+        self.wait(CALLS, signals).await.unwrap_or_else(|| {
             warn!(limit = ?CALLS, "not everybody has confirmed the end of the calls in time");
-            true
+            Patience::Left
+        })
+    }
+
+    /// Waits until nobody waits for anything; none when that takes longer than `limit`.
+    async fn wait(&mut self, limit: Duration, signals: &mut Signals) -> Option<Patience> {
+        tokio::select! {
+            // An error means that the decision thread has ended.
+            _ = self.snapshot.wait_for(|snapshot| snapshot.is_over()) => Some(Patience::Left),
+            () = tokio::time::sleep(limit) => None,
+            () = second(signals) => Some(Patience::Gone),
         }
-        () = second(signals) => false,
     }
 }
 

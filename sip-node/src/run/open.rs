@@ -92,7 +92,6 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
 
     let health = Health::new(&["decisions"]);
     let heartbeat = health.heartbeat("decisions", STUCK);
-    let documents = Arc::clone(&loaded.documents);
     let clock = Clock::start();
     let parts = Parts {
         clock,
@@ -103,7 +102,7 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
         store: MemoryStore::default(),
         facts,
         board,
-        documents,
+        fingerprints: loaded.fingerprints,
         heartbeat,
     };
     let decider =

@@ -14,32 +14,37 @@ pub(crate) struct Talking {
     pub(crate) caller: Phone,
     pub(crate) callee: Phone,
     pub(crate) media: MediaNode,
+    /// The INVITE that the callee got.
+    pub(crate) invite: Message,
     /// The 200 that the caller got.
     pub(crate) answer: Message,
 }
 
 /// Registers both and brings a call up between them.
 pub(crate) fn talk(place: &Place, node: &Node<'_>) -> Talking {
+    talk_between(place, node, ["1001", "1002"].map(|user| Phone::new(place, user)))
+}
+
+pub(crate) fn talk_between(place: &Place, node: &Node<'_>, [caller, callee]: [Phone; 2]) -> Talking {
     let media = MediaNode::start(place.peers(), "default-0", 7);
     node.wait_for("a media-node", |status| status.ready);
-    let (caller, callee) = (Phone::new(place, "1001"), Phone::new(place, "1002"));
     for phone in [&caller, &callee] {
         assert_eq!(phone.register().status(), Some(StatusCode::OK));
     }
-    let answer = std::thread::scope(|scope| {
+    let (answer, invite) = std::thread::scope(|scope| {
         let ringing = scope.spawn(|| {
             let invite = callee.request(&Method::Invite);
             callee.answer(&invite, StatusCode::RINGING, false);
             callee.answer(&invite, StatusCode::OK, true);
             callee.request(&Method::Ack);
+            invite
         });
         let (answer, _) = caller.invite("1002");
         assert_eq!(answer.status(), Some(StatusCode::OK));
         caller.in_dialog("ACK", &answer, 2);
-        ringing.join().unwrap();
-        answer
+        (answer, ringing.join().unwrap())
     });
-    Talking { caller, callee, media, answer }
+    Talking { caller, callee, media, invite, answer }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use voip_contract::admin::EndedBy;
 
 use crate::calls::{closed_record, talk};
 use crate::node::Place;
+use crate::phone::Phone;
 
 #[test]
 fn sigterm_ends_calls_by_bye_and_records_them() {
@@ -24,6 +25,58 @@ fn sigterm_ends_calls_by_bye_and_records_them() {
     let log = node.stderr();
     assert_eq!(log.matches("call ended").count(), 1, "{log}");
     assert!(!log.contains("1001") && !log.contains("1002"), "{log}");
+}
+
+#[test]
+fn a_drain_refuses_new_calls_answers_registrations_and_ends_with_the_last_call() {
+    let place = Place::new();
+    let mut node = place.start_with(&["--drain", "60"]);
+    let call = talk(&place, &node);
+    node.signal("TERM");
+    node.wait_for("the drain", |status| !status.ready);
+    let (refused, _) = Phone::new(&place, "1001").invite("1002");
+    assert_eq!(refused.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert!(refused.text(Header::RetryAfter).is_some());
+    assert_eq!(Phone::new(&place, "1001").register().status(), Some(StatusCode::OK));
+    assert_eq!(node.status().active_calls, 1);
+    assert!(node.get("/readyz").unwrap().starts_with("HTTP/1.1 200"), "its calls are to reach it");
+
+    call.callee.hang_up_on(&call.invite);
+    let bye = call.caller.request(&Method::Bye);
+    call.caller.answer(&bye, StatusCode::OK, false);
+    assert_eq!(node.wait().code(), Some(0));
+    let record = closed_record(&place);
+    assert_eq!((record.ended_by, record.q850), (Some(EndedBy::Callee), 16));
+}
+
+#[test]
+fn calls_that_outlast_a_drain_end_by_bye_with_a_reason() {
+    let place = Place::new();
+    let mut node = place.start_with(&["--drain", "1"]);
+    let call = talk(&place, &node);
+    let start = Instant::now();
+    node.signal("TERM");
+    for phone in [&call.caller, &call.callee] {
+        let bye = phone.request(&Method::Bye);
+        assert!(bye.text(Header::Reason).unwrap().starts_with("SIP;cause=503;text="));
+        phone.answer(&bye, StatusCode::OK, false);
+    }
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(node.wait().code(), Some(0));
+    assert_eq!(closed_record(&place).ended_by, Some(EndedBy::System));
+}
+
+#[test]
+fn a_second_signal_ends_a_drain() {
+    let place = Place::new();
+    let mut node = place.start_with(&["--drain", "600"]);
+    let _call = talk(&place, &node);
+    node.signal("TERM");
+    node.wait_for("the drain", |status| !status.ready);
+    let start = Instant::now();
+    node.signal("INT");
+    assert!(node.wait().code().is_some());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]

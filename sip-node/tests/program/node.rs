@@ -51,9 +51,7 @@ impl Place {
     }
 
     pub(crate) fn write_users(&self, users: &[&str]) {
-        let users: Vec<_> = users.iter().map(|user| user_document(user)).collect();
-        let fingerprint = format!("users-{}", users.len());
-        self.write_users_document(&json!({"version": 1, "fingerprint": fingerprint, "users": users}));
+        self.write_users_document(&users_document(&format!("users-{}", users.len()), users));
     }
 
     pub(crate) fn write_users_document(&self, document: &Value) {
@@ -98,7 +96,11 @@ impl Place {
     }
 
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Node<'_> {
-        let child = self.command().args(arguments).spawn().unwrap();
+        self.start_bound_to(&self.host.to_string(), arguments)
+    }
+
+    pub(crate) fn start_bound_to(&self, bind: &str, arguments: &[&str]) -> Node<'_> {
+        let child = self.command_bound_to(bind).args(arguments).spawn().unwrap();
         let mut node = Node { place: self, child };
         let start = Instant::now();
         while !node.get("/readyz").is_some_and(|text| text.starts_with("HTTP/1.1 200")) {
@@ -144,6 +146,11 @@ pub(crate) fn sip_document() -> Value {
         "localCidrs": [],
         "dialplans": []
     })
+}
+
+pub(crate) fn users_document(fingerprint: &str, users: &[&str]) -> Value {
+    let users: Vec<_> = users.iter().map(|user| user_document(user)).collect();
+    json!({"version": 1, "fingerprint": fingerprint, "users": users})
 }
 
 /// The password of a test user.

@@ -31,6 +31,16 @@ impl Phone {
         Self { socket, server: place.sip(), user }
     }
 
+    /// The node has another port than usual, at the same address.
+    pub(crate) fn call_port(&mut self, port: u16) {
+        self.server.set_port(port);
+    }
+
+    /// As behind a forwarded port: what comes from elsewhere than we sent to is not for us.
+    pub(crate) fn hear_only_the_server(&self) {
+        self.socket.connect(self.server).unwrap();
+    }
+
     pub(crate) fn send(&self, bytes: &[u8]) {
         self.socket.send_to(bytes, self.server).unwrap();
     }
@@ -139,6 +149,20 @@ impl Phone {
             self.socket.local_addr().unwrap(),
             fresh(),
             answer.call_id(),
+        );
+        self.send(text.as_bytes());
+    }
+
+    /// BYE in the dialog that our 200 to `invite` made.
+    pub(crate) fn hang_up_on(&self, invite: &Message) {
+        let target = invite.contacts().unwrap().first().unwrap().uri.to_string();
+        let (from, to) = (invite.text(Header::From).unwrap(), invite.text(Header::To).unwrap());
+        let text = format!(
+            "BYE {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{};rport\r\nMax-Forwards: 70\r\n\
+             From: {to};tag=callee\r\nTo: {from}\r\nCall-ID: {}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+            self.socket.local_addr().unwrap(),
+            fresh(),
+            invite.call_id(),
         );
         self.send(text.as_bytes());
     }

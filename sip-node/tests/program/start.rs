@@ -1,10 +1,14 @@
 //! What is refused at start, and what changes while it runs.
 
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sip_core::{Header, Method, StatusCode};
 
-use crate::node::{Place, sip_document};
+use crate::calls::talk_between;
+use crate::node::{Place, sip_document, users_document};
 use crate::phone::Phone;
 
 #[test]
@@ -84,6 +88,88 @@ fn new_users_are_taken_over_and_bad_documents_are_not() {
     let status = node.wait_for("the mended document", |status| status.documents["sip.json"] == "sip-2");
     assert!(status.rejected.is_empty());
     assert_eq!(node.metric("voip_config_rejected"), 0);
+}
+
+/// A volume as kubelet makes it: links through `..data` to a directory with everything of one state.
+#[test]
+fn a_volume_that_is_swapped_is_taken_over_as_a_whole() {
+    let place = Place::new();
+    let volume = Volume(place.config());
+    std::fs::remove_dir_all(place.config()).unwrap();
+    volume.swap("..2026_1", &[("users-00.json", &["1001"]), ("users-01.json", &["1002"])]);
+    let node = place.start();
+    let status = node.status();
+    let files: Vec<_> = status.documents.keys().map(String::as_str).collect();
+    assert_eq!(files, ["sip.json", "users-00.json", "users-01.json"]);
+    assert_eq!(status.documents["users-01.json"], "1002");
+
+    volume.swap("..2026_2", &[("users-00.json", &["1001"]), ("users-01.json", &["1002", "1003"])]);
+    node.wait_for("the third user", |status| status.documents["users-01.json"] == "1002,1003");
+    for user in ["1001", "1003"] {
+        assert_eq!(Phone::new(&place, user).register().status().unwrap().code(), 200);
+    }
+
+    volume.swap("..2026_3", &[("users-00.json", &["1001", "1003"]), ("users-01.json", &["1002", "1003"])]);
+    let status = node.wait_for("the rejection", |status| !status.rejected.is_empty());
+    assert!(status.rejected[0].contains("users-01.json: users[1].username: another user"), "{status:?}");
+    assert_eq!(status.documents["users-00.json"], "1001");
+}
+
+struct Volume(PathBuf);
+
+impl Volume {
+    fn swap(&self, state: &str, users: &[(&str, &[&str])]) {
+        let directory = self.0.join(state);
+        std::fs::create_dir_all(&directory).unwrap();
+        let put = |file: &str, document: &Value| {
+            std::fs::write(directory.join(file), document.to_string()).unwrap();
+            let link = self.0.join(file);
+            if !link.is_symlink() {
+                symlink(format!("..data/{file}"), link).unwrap();
+            }
+        };
+        put("sip.json", &sip_document());
+        for (file, names) in users {
+            put(file, &users_document(&names.join(","), names));
+        }
+        let before = std::fs::read_link(self.0.join("..data"));
+        symlink(state, self.0.join("..data_tmp")).unwrap();
+        std::fs::rename(self.0.join("..data_tmp"), self.0.join("..data")).unwrap();
+        if let Ok(before) = before {
+            std::fs::remove_dir_all(self.0.join(before)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_phones_are_told_is_the_advertised_address() {
+    for bind in ["host", "0.0.0.0"] {
+        let place = Place::new();
+        let mut document = sip_document();
+        let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+        document["listeners"][0]["port"] = json!(port);
+        place.write_sip(&document);
+        let host = if bind == "host" { place.host.to_string() } else { bind.to_owned() };
+        let node = place.start_bound_to(&host, &["--advertise", "203.0.113.5"]);
+        let mut phones = ["1001", "1002"].map(|user| Phone::new(&place, user));
+        for phone in &mut phones {
+            phone.call_port(port);
+            if bind == "host" {
+                phone.hear_only_the_server();
+            }
+        }
+        let call = talk_between(&place, &node, phones);
+        let ours = format!("203.0.113.5:{port}");
+        assert!(call.invite.text(Header::Via).unwrap().contains(&format!("UDP {ours};")));
+        for message in [&call.invite, &call.answer] {
+            assert_eq!(message.text(Header::Contact).unwrap(), format!("<sip:{ours}>"));
+        }
+        call.caller.in_dialog("BYE", &call.answer, 3);
+        let bye = call.callee.request(&Method::Bye);
+        assert!(bye.text(Header::Via).unwrap().contains(&ours));
+        call.callee.answer(&bye, StatusCode::OK, false);
+        assert_eq!(call.caller.final_response(&Method::Bye).status(), Some(StatusCode::OK));
+    }
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl ActiveCall {
         if self.branch_at(leg, BranchStep::Inviting).is_none() {
             return;
         }
-        let reason = Reason { cause: Cause::NO_ANSWER, text: "no answer" };
+        let reason = Reason::Cause { cause: Cause::NO_ANSWER, text: "no answer" };
         self.cancel_branch(turn, leg, Some(reason.to_string()));
         self.branch_failed(turn, Failure::ours(StatusCode::TEMPORARILY_UNAVAILABLE, Cause::NO_ANSWER));
     }

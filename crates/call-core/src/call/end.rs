@@ -33,7 +33,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     fn new(status: StatusCode, cause: Cause, by: EndedBy, text: &'static str) -> Self {
-        let reason = Reason { cause, text }.to_string();
+        let reason = Reason::Cause { cause, text }.to_string();
         Self { status, cause, by, reason, said_bye: None, media_gone: false, at_once: false }
     }
 
@@ -80,9 +80,19 @@ impl Ending {
 
     /// This sip-node is going.
     pub(crate) fn shutdown() -> Self {
+        Self { at_once: true, ..Self::unavailable("server going down") }
+    }
+
+    /// It has outlasted a drain.
+    pub(crate) fn drained() -> Self {
+        Self::unavailable("drain deadline")
+    }
+
+    /// As if this sip-node had said 503, had there been a request to answer.
+    fn unavailable(text: &'static str) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        let ending = Self::new(status, Cause::TEMPORARY_FAILURE, EndedBy::System, "server going down");
-        Self { at_once: true, ..ending }
+        let ending = Self::new(status, Cause::TEMPORARY_FAILURE, EndedBy::System, text);
+        Self { reason: Reason::Status { status, text }.to_string(), ..ending }
     }
 }
 

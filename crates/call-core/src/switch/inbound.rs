@@ -92,7 +92,7 @@ impl Switch {
     /// Whether there is room in our tables: said before anything is spent on the request.
     fn check_room(&self, method: &Method) -> Result<(), Refusal> {
         let limits = self.core.config.limits;
-        if self.core.draining {
+        if *method == Method::Invite && self.core.drain.is_on() {
             return Err(Refusal::overload("draining"));
         }
         let full = match method {

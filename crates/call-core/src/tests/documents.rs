@@ -3,7 +3,6 @@
 use voip_contract::NodeName;
 use voip_contract::config::{
     ActionDocument, DialplanDocument, DigestAlgorithm, RouteDocument, SipDocument, UserDocument,
-    UsersDocument,
 };
 
 use super::phone::DOMAIN;
@@ -47,7 +46,7 @@ pub(crate) fn documents(dialplans: Vec<DialplanDocument>, users: Vec<UserDocumen
             local_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
             dialplans,
         },
-        users: UsersDocument { version: 1, fingerprint: String::new(), users },
+        users,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sip_core::Method;
 use voip_contract::admin::EndedBy;
 
 use super::documents::{documents, user};
@@ -42,25 +41,6 @@ fn end_calls_answers_who_waits_and_cancels_who_rings() {
 }
 
 #[test]
-fn drain_refuses_what_is_new_and_can_be_cancelled() {
-    let mut world = World::talking("1001", "1002");
-    world.order(AdminOrder::Drain);
-    world.call("1003", "*43", Reaction::Ring);
-    assert_eq!(world.phone("1003").outcome(), Some(503));
-    world.phone("1003").got.clear();
-    world.register_all();
-    assert_eq!(world.phone("1003").statuses(&Method::Register), [503]);
-    assert!(world.phone("1001").is_talking(), "calls go on");
-    world.order(AdminOrder::CancelDrain);
-    world.call("1003", "*43", Reaction::Ring);
-    assert!(world.phone("1003").is_talking());
-    for phone in ["1001", "1003"] {
-        world.act(phone, |phone, now| phone.hang_up(now, None));
-    }
-    world.assert_over();
-}
-
-#[test]
 fn users_who_are_removed_or_disabled_can_do_nothing_new_but_their_calls_go_on() {
     let mut world = World::talking("1001", "1002");
     let mut users = ["1001", "1002", "1003"].map(user).to_vec();
@@ -88,7 +68,7 @@ fn documents_that_cannot_run_leave_the_old_ones() {
     assert_eq!(Switch::check(&bad), Err(ConfigError::DuplicateUser("+491001".to_owned())));
     world.input(Event::Config(Arc::new(bad.clone())));
     assert!(world.facts.iter().any(|fact| matches!(fact, Fact::ConfigRejected { .. })));
-    bad.users.users.pop();
+    bad.users.pop();
     bad.sip.digest_algorithms.clear();
     assert_eq!(Switch::check(&bad), Err(ConfigError::NoAlgorithm));
     world.call("1001", "1002", Reaction::Answer);

@@ -52,7 +52,7 @@ impl World {
 
     pub(crate) fn with(documents: &Documents, limits: Limits, seed: u64) -> Self {
         let server: SocketAddr = "192.0.2.1:5060".parse().unwrap();
-        let phones = documents.users.users.iter().zip(10_u8..);
+        let phones = documents.users.iter().zip(10_u8..);
         let phones = phones.map(|(user, number)| {
             let address = SocketAddr::new([192, 0, 2, number].into(), 5060);
             Phone::new(&user.username, address, server, number)

@@ -13,8 +13,12 @@ const USERS: &str = r#"{"version": 1, "fingerprint": "bb", "users": [
 ]}"#;
 
 fn check(sip: &str, users: &str) -> Result<Loaded, ConfigError> {
-    let content = Content { sip: Ok(sip.as_bytes().to_vec()), users: Ok(users.as_bytes().to_vec()) };
-    content.check(Path::new("conf"))
+    check_all(sip, &[("users.json", users)])
+}
+
+fn check_all(sip: &str, users: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let users = users.iter().map(|(file, text)| ((*file).to_owned(), Ok(text.as_bytes().to_vec())));
+    Content { sip: Ok(sip.as_bytes().to_vec()), users: users.collect() }.check(Path::new("conf"))
 }
 
 fn refused(sip: &str, users: &str) -> String {
@@ -25,7 +29,28 @@ fn refused(sip: &str, users: &str) -> String {
 fn good_documents_load() {
     let loaded = check(SIP, USERS).unwrap();
     assert_eq!(loaded.documents.sip.fingerprint, "aa");
-    assert_eq!(loaded.documents.users.users[0].username, "1001");
+    assert_eq!(loaded.documents.users[0].username, "1001");
+}
+
+#[test]
+fn the_users_are_those_of_all_documents() {
+    let second = USERS.replace("1001", "1002").replace("bb", "cc");
+    let loaded = check_all(SIP, &[("users-00.json", USERS), ("users-01.json", &second)]).unwrap();
+    let names: Vec<_> = loaded.documents.users.iter().map(|user| user.username.as_str()).collect();
+    assert_eq!(names, ["1001", "1002"]);
+    let files = [("sip.json", "aa"), ("users-00.json", "bb"), ("users-01.json", "cc")];
+    assert_eq!(loaded.fingerprints, files.map(|(file, print)| (file.to_owned(), print.to_owned())).into());
+}
+
+#[test]
+fn a_user_of_two_documents_is_named_with_the_second() {
+    let error =
+        check_all(SIP, &[("users-00.json", USERS), ("users-01.json", USERS)]).unwrap_err().to_string();
+    assert!(error.starts_with("conf/users-01.json: users[0].username: another user"), "{error}");
+    let numbers = |text: &str| text.replace("\"numbers\": []", "\"numbers\": [\"+49\"]");
+    let second = numbers(&USERS.replace("1001", "1002"));
+    let error = check_all(SIP, &[("users-00.json", &numbers(USERS)), ("users-01.json", &second)]);
+    assert!(error.unwrap_err().to_string().starts_with("conf/users*.json: \"+49\" is"));
 }
 
 #[test]
