@@ -1,10 +1,10 @@
 //! etcd, the API server, and from tier b on the controllers and the scheduler.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::build::Programs;
 use super::credentials::{self, User, kubeconfig_path};
@@ -54,25 +54,9 @@ impl Cluster {
 
     /// Runs kubectl as admin with `input`; its standard output, or what it complains about.
     pub(crate) fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
-        let mut child = self
-            .program("kubectl")
-            .arg("--kubeconfig")
-            .arg(kubeconfig_path(&self.instance, "admin"))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("start kubectl")?;
-        let mut stdin = child.stdin.take().context("kubectl has a standard input")?;
-        // It may end without reading; then its complaint says more than the broken pipe.
-        let _ = std::io::Write::write_all(&mut stdin, input.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output().context("wait for kubectl")?;
-        if !output.status.success() {
-            bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let mut command = self.program("kubectl");
+        command.arg("--kubeconfig").arg(kubeconfig_path(&self.instance, "admin")).args(arguments);
+        network::run(&mut command, input)
     }
 
     /// Starts everything but nodes; returns when the API server answers and accounts are made for namespaces.

@@ -45,6 +45,11 @@ impl User {
             Self::new("kwok", "kwok", Some("system:masters")),
         ]
     }
+
+    /// The kubelet of node `name`.
+    pub(crate) fn node(name: &str) -> Self {
+        Self::new(name, &format!("system:node:{name}"), Some("system:nodes"))
+    }
 }
 
 /// Makes keys, certificates, tokens and one kubeconfig per user for a server at `address` and `port`.

@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) nodes: u16,
     pub(crate) ports: Ports,
     pub(crate) pod_network: PodNetwork,
+    /// Directory of the image archives that every node gets beside its own.
+    pub(crate) images: Option<PathBuf>,
     /// Whether `up` came to its end.
     pub(crate) ready: bool,
 }

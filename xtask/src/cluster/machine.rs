@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use super::build::Programs;
 use super::instance::Tier;
+use super::{cgroup, init};
 use crate::peers;
 
 /// The Go release that the modules ask for, as `1.MINOR`.
@@ -21,23 +22,66 @@ struct Tool {
 const ALWAYS: &[Tool] =
     &[Tool { program: "openssl", package: "openssl" }, Tool { program: "setsid", package: "util-linux" }];
 
+/// Programs that only real nodes need.
+const NODES: &[Tool] = &[
+    Tool { program: "containerd", package: "containerd" },
+    Tool { program: "ctr", package: "containerd" },
+    Tool { program: "runc", package: "runc" },
+    Tool { program: "iptables", package: "iptables" },
+    Tool { program: "nft", package: "nftables" },
+    Tool { program: "conntrack", package: "conntrack" },
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "nsenter", package: "util-linux" },
+    Tool { program: "unshare", package: "util-linux" },
+];
+const PLUGINS_PACKAGE: &str = "containernetworking-plugins";
+
 /// Makes sure that `tier` can run here; the error says in one line what is missing. Installs Debian packages where this
 /// machine is ours to change: root on Debian with `CI=true`.
 pub(crate) fn prepare(root: &Path, tier: Tier, programs: &Programs) -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("tier {tier} needs Linux");
     }
-    let absent = || ALWAYS.iter().filter(|tool| !is_on_path(tool.program)).collect::<Vec<_>>();
-    let mut missing = absent();
+    let mut missing = missing_packages(tier);
     if !missing.is_empty() && ours_to_change() {
-        peers::install(&missing.iter().map(|tool| tool.package).collect::<Vec<_>>())?;
-        missing = absent();
+        peers::install(&missing)?;
+        missing = missing_packages(tier);
     }
     if !missing.is_empty() {
-        let packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
-        bail!("tier {tier} cannot run here: install the Debian packages {}", packages.join(" "));
+        bail!("tier {tier} cannot run here: install the Debian packages {}", missing.join(" "));
+    }
+    if tier == Tier::C {
+        can_make_nodes()?;
     }
     if programs.is_built() { Ok(()) } else { go(root) }
+}
+
+/// Debian packages that `tier` needs and that are not there.
+fn missing_packages(tier: Tier) -> Vec<&'static str> {
+    let nodes = if tier == Tier::C { NODES } else { &[] };
+    let absent = |tool: &&Tool| !is_on_path(tool.program);
+    let mut packages: Vec<_> = ALWAYS.iter().chain(nodes).filter(absent).map(|tool| tool.package).collect();
+    if tier == Tier::C && init::plugins().is_none() {
+        packages.push(PLUGINS_PACKAGE);
+    }
+    packages.dedup();
+    packages
+}
+
+/// What a node needs beside programs.
+fn can_make_nodes() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("tier c cannot run here: it makes network namespaces and cgroups, for which it must be root");
+    }
+    if !cgroup::is_version_1() {
+        bail!("tier c cannot run here: its nodes need cgroups of version 1 (cpuset, memory, pids)");
+    }
+    let namespaces = ["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "true"];
+    let probe = Command::new("unshare").args(namespaces).stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        bail!("tier c cannot run here: this root may not make namespaces");
+    }
+    Ok(())
 }
 
 /// Whether packages may be installed without asking.
