@@ -7,6 +7,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 pub mod cluster;
+pub mod kubernetes;
 pub mod ports;
 pub mod process;
 pub mod rtp;

@@ -6,6 +6,8 @@
 
 // KubeSchema repeats each struct inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
+// Columns have attributes of the same name.
+#![allow(clippy::duplicated_attributes)]
 
 mod cluster;
 mod defaults;

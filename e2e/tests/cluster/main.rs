@@ -1,0 +1,4 @@
+//! Against a real Kubernetes. `cluster_a_*` need an API server, `cluster_b_*` controllers and simulated nodes too,
+//! `cluster_c_*` real nodes.
+
+mod rules;
