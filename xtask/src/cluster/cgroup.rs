@@ -61,7 +61,7 @@ pub(crate) fn join(node: Node) -> Result<()> {
 
 /// Ends what still runs in the groups of `node` and removes them.
 pub(crate) fn remove(node: &str) -> Result<()> {
-    let groups: Vec<PathBuf> = controllers().iter().map(|controller| controller.join(node)).collect();
+    let groups: Vec<PathBuf> = hierarchies().iter().map(|hierarchy| hierarchy.join(node)).collect();
     until(PATIENCE, &format!("the cgroups of {node} are gone"), || {
         for group in groups.iter().filter(|group| group.exists()) {
             clear(group)?;
@@ -72,9 +72,9 @@ pub(crate) fn remove(node: &str) -> Result<()> {
 
 /// Names of all groups of ours.
 pub(crate) fn all() -> Vec<String> {
-    let mut names: Vec<String> = controllers()
+    let mut names: Vec<String> = hierarchies()
         .iter()
-        .filter_map(|controller| fs::read_dir(controller).ok())
+        .filter_map(|hierarchy| fs::read_dir(hierarchy).ok())
         .flat_map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
         .filter(|name| name.starts_with(PREFIX))
         .collect();
@@ -101,4 +101,11 @@ fn clear(group: &Path) -> Result<()> {
 
 fn controllers() -> Vec<PathBuf> {
     CONTROLLERS.iter().map(|name| Path::new(ROOT).join(name)).filter(|path| path.exists()).collect()
+}
+
+/// Every hierarchy, those included in which nothing but runc makes groups: on machines that have both versions it
+/// makes them in version 2 as well.
+fn hierarchies() -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(ROOT) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect()
 }
