@@ -64,6 +64,7 @@ fn missing_packages(tier: Tier) -> Vec<&'static str> {
     if tier == Tier::C && init::plugins().is_none() {
         packages.push(PLUGINS_PACKAGE);
     }
+    packages.sort_unstable();
     packages.dedup();
     packages
 }
