@@ -24,12 +24,18 @@ pub struct Args {
     /// Where media-nodes dial
     #[arg(long, value_name = "IP:PORT")]
     pub peers: SocketAddr,
-    /// Where /healthz, /readyz, /metrics and /api/v1/status are served
+    /// Where /healthz, /readyz, /metrics and /api/v1 are served
     #[arg(long, value_name = "IP:PORT")]
     pub http: SocketAddr,
+    /// File with the bearer token that /api/v1 asks for [default: it asks for none]
+    #[arg(long, value_name = "FILE")]
+    pub api_token: Option<PathBuf>,
     /// Directory for cdrs.sqlite; made when missing
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
+    /// Print each CDR that is final as {"cdr": ...} on a line of standard output; keep the newest 10,000 in --state
+    #[arg(long)]
+    pub cdr_log: bool,
     /// How long a SIGTERM waits for calls to end
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub drain: u64,

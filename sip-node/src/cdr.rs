@@ -3,6 +3,7 @@
 //! Nothing here may hold up a call: the writer has its own thread and a bounded queue, and a disk that fails costs
 //! records, not calls.
 
+mod print;
 mod read;
 mod schema;
 mod writer;

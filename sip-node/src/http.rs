@@ -1,4 +1,6 @@
-//! `GET /api/v1/status` and `/api/v1/registrations/USER`, beside health and metrics.
+//! `GET /api/v1/status`, `/api/v1/calls` and `/api/v1/registrations/USER`, beside health and metrics.
+
+mod token;
 
 use std::sync::Arc;
 
@@ -8,11 +10,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use call_core::state::AddressOfRecord;
 use tokio::sync::{oneshot, watch};
-use voip_contract::admin::{RegistrationReport, StatusReport};
+use voip_contract::admin::{CallsReport, RegistrationReport, StatusReport};
 use voip_telemetry::{Health, Registry};
 
 use crate::config::ConfigState;
 use crate::decide::{Control, Post, Snapshot};
+
+pub(crate) use token::{Token, TokenError};
 
 /// What reports are made from. Reading a snapshot never holds up the decision thread; a question costs it a lookup.
 #[derive(Debug, Clone)]
@@ -25,12 +29,22 @@ pub(crate) struct Sources {
     pub(crate) control: Post<Control>,
 }
 
-/// All routes of this program.
-pub(crate) fn router(health: Health, registry: Registry, sources: Sources) -> Router {
+/// All routes of this program; those of the API only for who has `token`, if there is one.
+pub(crate) fn router(
+    health: Health,
+    registry: Registry,
+    sources: Sources,
+    token: Option<Arc<Token>>,
+) -> Router {
     let ours = Router::new()
         .route("/api/v1/status", get(status))
+        .route("/api/v1/calls", get(calls))
         .route("/api/v1/registrations/{username}", get(registration))
         .with_state(sources);
+    let ours = match token {
+        Some(token) => ours.layer(axum::middleware::from_fn_with_state(token, token::require)),
+        None => ours,
+    };
     voip_telemetry::http::router(health, registry).merge(ours)
 }
 
@@ -49,6 +63,13 @@ async fn registration(
     sources.control.put(Control::Contacts(AddressOfRecord(username.clone()), question)).await;
     let contacts = answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(Json(RegistrationReport { username, contacts }))
+}
+
+/// 503 as above.
+async fn calls(State(sources): State<Sources>) -> Result<Json<CallsReport>, StatusCode> {
+    let (question, answer) = oneshot::channel();
+    sources.control.put(Control::Calls(question)).await;
+    answer.await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }
 
 fn report(snapshot: &Snapshot, rejected: Vec<String>) -> StatusReport {

@@ -10,6 +10,7 @@ use voip_telemetry::{logs, shutdown};
 use crate::args::Args;
 use crate::cdr::CdrError;
 use crate::config::ConfigError;
+use crate::http::TokenError;
 use crate::transport::BindError;
 
 /// Why the program ended by itself.
@@ -23,6 +24,8 @@ enum RunError {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Documents(#[from] call_core::config::ConfigError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("--state {}: {source}", path.display())]

@@ -1,6 +1,7 @@
 //! The one decision loop of a sip-node: every input goes to the call, the registration or the media-node that it is
 //! about. It decides nothing about them itself.
 
+mod calls;
 mod inbound;
 mod media;
 

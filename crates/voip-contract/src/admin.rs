@@ -1,8 +1,11 @@
-//! What sip-node reports about itself (`GET /api/v1/status`) and about calls that ended.
+//! What sip-node reports about itself (`GET /api/v1/status` and its like) and about calls that ended.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::CallId;
+
+/// Most calls in a [`CallsReport`].
+pub const MAX_CALLS_REPORTED: usize = 1_000;
 
 /// The state of a media-node as sip-node sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,34 @@ pub struct RegistrationReport {
     pub username: String,
     /// Contacts that have not expired.
     pub contacts: u32,
+}
+
+/// The calls that have not ended (`GET /api/v1/calls`).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallsReport {
+    /// How many there are.
+    pub total: u32,
+    /// The newest [`MAX_CALLS_REPORTED`] of them, newest first.
+    pub calls: Vec<ActiveCallReport>,
+}
+
+/// A call that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveCallReport {
+    /// The call.
+    pub id: CallId,
+    /// The caller's AoR user.
+    pub from: String,
+    /// The number that was dialled.
+    pub to: String,
+    /// When the INVITE came, Unix time in milliseconds.
+    pub started_at_ms: u64,
+    /// When the call was answered, Unix time in milliseconds.
+    pub answered_at_ms: Option<u64>,
+    /// The media-node that holds its session; none while it needs none.
+    pub media_node: Option<String>,
 }
 
 /// Who ended a call.

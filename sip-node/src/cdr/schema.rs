@@ -10,7 +10,8 @@ use super::CdrError;
 
 /// Each entry brings the database to the version of its place, counted from 1 (`PRAGMA user_version`). Entries are
 /// only ever added.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE calls (
         id TEXT PRIMARY KEY,
         caller TEXT NOT NULL,
@@ -29,7 +30,12 @@ const MIGRATIONS: &[&str] = &["
         one INTEGER PRIMARY KEY CHECK (one = 1),
         alive_at_ms INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE calls ADD COLUMN to_print INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX calls_to_print ON calls (ended_at_ms) WHERE to_print = 1 AND ended_at_ms IS NOT NULL;
+",
+];
 
 /// Q.850 cause 41, temporary failure: the owner of the call died.
 const CAUSE_LOST: u8 = 41;
@@ -88,16 +94,18 @@ pub(super) fn close_lost(db: &Connection) -> Result<usize, CdrError> {
     .map_err(CdrError::Write)
 }
 
-/// Writes `records` and the sign of life in one transaction. A row once closed is never changed.
+/// Writes `records` and the sign of life in one transaction. A row once closed is never changed. New ones are to be
+/// printed if `to_print` says so.
 pub(super) fn write<'a>(
     db: &mut Connection,
     records: impl Iterator<Item = &'a CallRecord>,
     now_ms: u64,
+    to_print: bool,
 ) -> rusqlite::Result<()> {
     let change = db.transaction()?;
     {
         let mut upsert = change.prepare_cached(
-            "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (id) DO UPDATE SET
                 answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms,
                 duration_ms = excluded.duration_ms, sip_status = excluded.sip_status,
@@ -116,6 +124,7 @@ pub(super) fn write<'a>(
                 record.sip_status,
                 record.q850,
                 record.ended_by.map(word),
+                to_print,
             ])?;
         }
         change

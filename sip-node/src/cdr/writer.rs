@@ -1,6 +1,7 @@
 //! The thread that writes CDRs in batches, and keeps a bounded backlog while the disk fails.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use tracing::{error, info};
 use voip_contract::CallId;
 use voip_contract::admin::CallRecord;
 
+use super::print::Printer;
 use super::{CdrError, schema};
 use crate::clock::wall_ms;
 use crate::threads::Threads;
@@ -65,8 +67,13 @@ pub(crate) struct CdrWriter {
 }
 
 impl CdrWriter {
-    /// Opens the database, closes the rows that a crash left open as lost, and starts the thread.
-    pub(crate) fn start(threads: &Threads, path: &Path) -> Result<(Self, CdrQueue), CdrError> {
+    /// Opens the database, closes the rows that a crash left open as lost, and starts the thread. With `log` each record
+    /// that is final is printed there.
+    pub(crate) fn start(
+        threads: &Threads,
+        path: &Path,
+        log: Option<Box<dyn Write + Send>>,
+    ) -> Result<(Self, CdrQueue), CdrError> {
         let db = schema::open(path)?;
         let lost = schema::close_lost(&db)?;
         if lost > 0 {
@@ -81,6 +88,8 @@ impl CdrWriter {
             open: 0,
             failing: false,
             flushed: None,
+            printer: log.map(Printer::new),
+            unprinted: false,
             counters: Arc::clone(&counters),
         };
         let body = move || {
@@ -114,14 +123,18 @@ struct Writing {
     failing: bool,
     /// When the last transaction ended.
     flushed: Option<Instant>,
+    printer: Option<Printer>,
+    /// The last attempt to print has failed.
+    unprinted: bool,
     counters: Arc<CdrCounters>,
 }
 
 impl Writing {
     fn run(mut self, records: &Receiver<CallRecord>) {
+        self.print();
         loop {
             let connected = self.gather(records);
-            let due = !self.backlog.is_empty() || self.open > 0;
+            let due = !self.backlog.is_empty() || self.open > 0 || self.unprinted;
             if due {
                 self.flush();
             }
@@ -167,13 +180,15 @@ impl Writing {
 
     fn flush(&mut self) {
         self.write();
+        self.print();
         self.flushed = Some(Instant::now());
     }
 
     fn write(&mut self) {
-        match schema::write(&mut self.db, self.backlog.values(), wall_ms()) {
+        match schema::write(&mut self.db, self.backlog.values(), wall_ms(), self.printer.is_some()) {
             Ok(()) => {
                 self.counters.written.fetch_add(self.backlog.len() as u64, Ordering::Relaxed);
+                self.prune();
                 self.backlog.clear();
                 self.counters.backlog.store(0, Ordering::Relaxed);
                 if std::mem::take(&mut self.failing) {
@@ -186,6 +201,28 @@ impl Writing {
                     error!(error = %source, waiting = self.backlog.len(), "CDRs cannot be written; calls go on");
                 }
             }
+        }
+    }
+
+    fn print(&mut self) {
+        let Some(printer) = &mut self.printer else { return };
+        match printer.print(&mut self.db) {
+            Ok(()) => self.unprinted = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.unprinted, true) {
+                    error!(%error, "CDRs cannot be printed; they are kept and tried again");
+                }
+            }
+        }
+    }
+
+    fn prune(&mut self) {
+        let Some(printer) = &mut self.printer else { return };
+        // A database that fails is told of by the next write.
+        let lost = printer.prune(&self.db, self.backlog.len()).unwrap_or(0);
+        if lost > 0 {
+            self.counters.dropped.fetch_add(lost as u64, Ordering::Relaxed);
+            error!(records = lost, "CDRs were dropped before they could be printed");
         }
     }
 }

@@ -3,6 +3,7 @@
 use call_core::event::AdminOrder;
 use call_core::state::AddressOfRecord;
 use tokio::sync::{mpsc, oneshot};
+use voip_contract::admin::CallsReport;
 
 use crate::config::Loaded;
 use crate::media::MediaInput;
@@ -22,6 +23,8 @@ pub(crate) enum Control {
     Admin(AdminOrder),
     /// A question: how many contacts has this user?
     Contacts(AddressOfRecord, oneshot::Sender<u32>),
+    /// A question: which calls are there?
+    Calls(oneshot::Sender<CallsReport>),
     /// End the thread.
     Stop,
 }

@@ -8,6 +8,7 @@ use call_core::{Action, Event, MediaEvent, Switch};
 use sip_core::{
     ClientKey, Endpoint, Flow, Instant, ListenerId, Now, SipCommand, SipEvent, SipOutput, Transport,
 };
+use voip_contract::admin::MAX_CALLS_REPORTED;
 use voip_telemetry::Heartbeat;
 
 use super::inbox::{Control, Inbox};
@@ -132,6 +133,9 @@ impl Decider {
                     let now_ms = self.parts.clock.now().wall.0;
                     // Whoever asked may have given up.
                     let _ = answer.send(self.parts.store.contacts(&aor, now_ms));
+                }
+                Control::Calls(answer) => {
+                    let _ = answer.send(self.parts.switch.calls(MAX_CALLS_REPORTED));
                 }
                 Control::Stop => self.stopping = true,
             }

@@ -1,6 +1,7 @@
 //! Opens everything that may be refused before anything runs: documents, state, ports, then the threads.
 
 use std::fs::{DirBuilder, File, TryLockError};
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::{self, Watch};
 use crate::decide::{Board, Control, Decider, Parts, Post, Posts, Snapshot, inbox};
 use crate::facts::FactLog;
-use crate::http;
+use crate::http::{self, Token};
 use crate::media::MediaInput;
 use crate::metrics::{self, Totals};
 use crate::store::MemoryStore;
@@ -62,6 +63,7 @@ pub(super) struct Opened {
 pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     let advertised = args.advertised().ok_or(RunError::NoAddress(args.bind))?;
     let loaded = config::load(&args.config)?;
+    let token = args.api_token.as_deref().map(Token::open).transpose()?;
     let lock = lock(&args.state)?;
     let listeners = bind_listeners(args.bind, &loaded.documents)?;
     let http = bind_tcp(args.http, "--http")?;
@@ -74,7 +76,7 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     )?;
 
     let (threads, ended) = Threads::new();
-    let (cdrs, cdr_queue) = CdrWriter::start(&threads, &args.state.join(CDR_DATABASE))?;
+    let (cdrs, cdr_queue) = CdrWriter::start(&threads, &args.state.join(CDR_DATABASE), cdr_log(args))?;
     let registry = Registry::new();
     let start = |what| move |source| RunError::Start { what, source };
     let (log, facts) = FactLog::start(&threads, cdr_queue).map_err(start("the thread for facts"))?;
@@ -109,7 +111,7 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
         threads.spawn("decisions", || Decider::new(parts).run()).map_err(start("the decision thread"))?;
     let sources =
         http::Sources { snapshot: snapshot.clone(), config: watch.state(), control: control.clone() };
-    let router = http::router(health.clone(), registry, sources);
+    let router = http::router(health.clone(), registry, sources, token);
     Ok(Opened {
         incarnation,
         health,
@@ -158,6 +160,11 @@ fn bind_tcp(address: SocketAddr, option: &str) -> Result<TcpListener, BindError>
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     TcpListener::from_std(listener).map_err(failed)
+}
+
+/// Where final CDRs are printed, if anywhere.
+fn cdr_log(args: &Args) -> Option<Box<dyn Write + Send>> {
+    args.cdr_log.then(|| -> Box<dyn Write + Send> { Box::new(std::io::stdout()) })
 }
 
 /// All randomness of this run.

@@ -115,6 +115,42 @@ fn a_call_whose_owner_was_killed_is_lost_at_the_next_start() {
 }
 
 #[test]
+fn each_call_is_printed_once_also_over_a_restart() {
+    let place = Place::new();
+    let mut printed = String::new();
+    let mut node = place.start_with(&["--cdr-log"]);
+    let call = talk(&place, &node);
+    call.caller.in_dialog("BYE", &call.answer, 3);
+    let bye = call.callee.request(&Method::Bye);
+    call.callee.answer(&bye, StatusCode::OK, false);
+    closed_record(&place);
+    drop(call);
+    node.wait_for("the media-node's end", |status| !status.ready);
+    let call = talk(&place, &node);
+    node.wait_for("the second call", |status| status.active_calls == 1);
+    let start = Instant::now();
+    while place.cdrs().len() < 2 {
+        assert!(start.elapsed() < crate::node::LONG);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    node.signal("KILL");
+    node.wait();
+    printed += &node.stdout();
+    drop(call);
+    for _ in 0..2 {
+        let mut node = place.start_with(&["--cdr-log"]);
+        node.signal("TERM");
+        assert_eq!(node.wait().code(), Some(0));
+        printed += &node.stdout();
+    }
+    let lines: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ended_by: Vec<_> = lines.iter().map(|line| line["cdr"]["endedBy"].as_str().unwrap()).collect();
+    assert_eq!(ended_by, ["caller", "lost"], "{printed}");
+    assert_ne!(lines[0]["cdr"]["id"], lines[1]["cdr"]["id"]);
+}
+
+#[test]
 fn a_callee_that_does_not_answer_bye_does_not_hold_up_the_end() {
     let place = Place::new();
     let mut node = place.start();

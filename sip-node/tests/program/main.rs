@@ -2,6 +2,7 @@
 //!
 //! Every test has a loopback address of its own, so that all can use the same ports at the same time.
 
+mod api;
 mod calls;
 mod documents;
 mod end;

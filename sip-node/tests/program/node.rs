@@ -86,6 +86,7 @@ impl Place {
             .args(["--peers", &self.peers().to_string()])
             .args(["--http", &self.http().to_string()])
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
@@ -177,9 +178,14 @@ pub(crate) struct Node<'a> {
 impl Node<'_> {
     /// The raw answer to a GET; none when nobody listens.
     pub(crate) fn get(&self, path: &str) -> Option<String> {
+        self.get_with(path, "")
+    }
+
+    /// The same with further header lines.
+    pub(crate) fn get_with(&self, path: &str, headers: &str) -> Option<String> {
         let mut stream = TcpStream::connect(self.place.http()).ok()?;
         stream.set_read_timeout(Some(LONG)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n").ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;
         Some(text)
@@ -236,6 +242,13 @@ impl Node<'_> {
             assert!(start.elapsed() < LONG, "sip-node does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What it printed; only after its end.
+    pub(crate) fn stdout(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        text
     }
 
     /// What it wrote to stderr; only after its end.
