@@ -8,36 +8,100 @@ use anyhow::{Context, Result, bail};
 
 use crate::{codegen, peers};
 
+/// The instance of the test cluster that `test` starts; one of the user's goes on beside it.
+const INSTANCE: &str = "tests";
+/// The tiers of the test cluster that have tests.
+const TIERS: &[&str] = &["a"];
+
 /// Formatting, clippy with warnings as errors, generated files.
 pub(crate) fn lint(root: &Path) -> Result<()> {
-    cargo(root, &["fmt", "--all", "--check"])?;
+    let mut parts = Parts::new(root);
+    parts.cargo(&["fmt", "--all", "--check"])?;
     codegen::run(root, true)?;
-    cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+    let features = ["--features", "e2e/cluster"];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
+    parts.cargo(&[&clippy[..], &features, &["--", "-D", "warnings"]].concat())?;
+    parts.print();
+    Ok(())
 }
 
-/// Every test of the workspace, but for those whose peer is not on this machine; they are named. `filters` go to
-/// the test runner as they are.
+/// Every test of the workspace, but for those whose peer or cluster this machine cannot have; they are named.
+/// `filters` go to the test runner as they are, and then no cluster is started.
 pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     let missing = peers::missing()?;
+    let mut parts = Parts::new(root);
     // The end-to-end tests start this executable, as a user would.
-    cargo(root, &["build", "--package", "voipctl", "--locked"])?;
+    parts.cargo(&["build", "--package", "voipctl", "--locked"])?;
     let mut arguments = vec!["test", "--workspace", "--locked", "--no-fail-fast", "--"];
     for peer in &missing {
         println!("SKIPPED for want of {}: every test named *{}*", peer.name, peer.tests);
         arguments.extend(["--skip", peer.tests]);
     }
     arguments.extend(filters.iter().map(String::as_str));
-    cargo(root, &arguments)
+    parts.cargo(&arguments)?;
+    if filters.is_empty() {
+        for tier in TIERS {
+            parts.tier(tier)?;
+        }
+    }
+    parts.print();
+    Ok(())
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    println!("cargo {}", arguments.join(" "));
-    let started = Instant::now();
-    let status = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root)
-        .status()
-        .with_context(|| format!("start cargo {}", arguments.join(" ")))?;
-    println!("{:.0} s: cargo {}", started.elapsed().as_secs_f64(), arguments.join(" "));
-    if status.success() { Ok(()) } else { bail!("cargo {}: {status}", arguments.join(" ")) }
+/// Runs commands and remembers how long each took.
+struct Parts<'a> {
+    root: &'a Path,
+    took: Vec<(f64, String)>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(root: &'a Path) -> Self {
+        Self { root, took: Vec::new() }
+    }
+
+    fn cargo(&mut self, arguments: &[&str]) -> Result<()> {
+        self.run(Path::new(env!("CARGO")), arguments)
+    }
+
+    /// Starts the test cluster, runs its tests, and takes it down whatever came of them.
+    fn tier(&mut self, tier: &str) -> Result<()> {
+        let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        let xtask = std::env::current_exe().context("where this executable is")?;
+        let cluster = |task: &[&'static str]| [&["cluster", "--name", INSTANCE], task].concat();
+        let up = [cluster(&["up", "--tier"]), vec![tier]].concat();
+        if let Err(error) = self.run(&xtask, &up) {
+            self.run(&xtask, &cluster(&["down"]))?;
+            if ci {
+                return Err(error);
+            }
+            println!("SKIPPED for the reason above: every test named cluster_{tier}_*");
+            return Ok(());
+        }
+        let names = format!("cluster_{tier}_");
+        let test = ["test", "--package", "e2e", "--features", "cluster", "--test", "cluster", "--locked"];
+        let tests = [cluster(&["run", "--", env!("CARGO")]), test.to_vec(), vec!["--", &names]].concat();
+        let tested = self.run(&xtask, &tests);
+        self.run(&xtask, &cluster(&["down"]))?;
+        tested
+    }
+
+    fn run(&mut self, program: &Path, arguments: &[&str]) -> Result<()> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let line = format!("{name} {}", arguments.join(" "));
+        println!("{line}");
+        let started = Instant::now();
+        let status = Command::new(program)
+            .args(arguments)
+            .current_dir(self.root)
+            .status()
+            .with_context(|| format!("start {line}"))?;
+        self.took.push((started.elapsed().as_secs_f64(), line.clone()));
+        if status.success() { Ok(()) } else { bail!("{line}: {status}") }
+    }
+
+    fn print(&self) {
+        for (seconds, line) in &self.took {
+            println!("{seconds:>5.0} s  {line}");
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub struct PodSettings {
     pub resources: Resources,
 }
 
+// The names are those of a pod's tolerations.
+#[allow(clippy::struct_field_names)]
 /// A taint that is put up with; as in a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
