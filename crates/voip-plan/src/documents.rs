@@ -48,7 +48,8 @@ pub(crate) fn render(valid: &ValidCluster) -> Documents {
     Documents { sip, users, media }
 }
 
-fn content(document: &impl Serialize) -> String {
+/// Fingerprint of a document whose own is still empty.
+pub(crate) fn content(document: &impl Serialize) -> String {
     // These documents hold strings, numbers and lists only, which always serialise.
     fingerprint(&serde_json::to_vec(document).unwrap_or_default())
 }

@@ -22,11 +22,13 @@ mod documents;
 mod laptop;
 mod leases;
 mod nodes;
+pub mod objects;
 mod observed;
 mod plan;
 mod ports;
 mod problem;
 mod resources;
+pub mod status;
 mod validate;
 
 #[cfg(test)]

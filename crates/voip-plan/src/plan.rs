@@ -219,7 +219,7 @@ pub struct MediaPod {
 }
 
 /// Control ports of a sip-node that has a network of its own.
-const POD_CONTROL: ControlPorts = ControlPorts { grpc: 8081, http: 8080 };
+pub(crate) const POD_CONTROL: ControlPorts = ControlPorts { grpc: 8081, http: 8080 };
 
 /// Plans.
 pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {

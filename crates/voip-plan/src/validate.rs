@@ -9,6 +9,7 @@ mod users;
 
 use std::net::IpAddr;
 
+use voip_api::VoipClusterSpec;
 use voip_contract::config::{DialplanDocument, DigestAlgorithm, Listener, UserDocument};
 
 use crate::observed::Observed;
@@ -22,6 +23,10 @@ pub struct ValidCluster {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) uid: String,
+    /// As written; for what is passed on to pods and Services as it is.
+    pub(crate) spec: VoipClusterSpec,
+    /// There are sip-nodes already.
+    pub(crate) signaling_runs: bool,
     pub(crate) domains: Vec<String>,
     pub(crate) realm: String,
     pub(crate) algorithms: Vec<DigestAlgorithm>,
@@ -83,6 +88,7 @@ pub fn validate(resources: &Resources, observed: &Observed) -> Result<ValidClust
     let mut valid = cluster::check(&resources.cluster, &mut errors);
     users::check(resources, &mut valid, &mut errors);
     dialplans::check(resources, &mut valid, &mut errors);
+    valid.signaling_runs = observed.signaling.as_ref().is_some_and(|workload| workload.replicas > 0);
     cluster::advise(observed, &mut valid);
     if errors.is_empty() { Ok(valid) } else { Err(errors) }
 }

@@ -28,6 +28,8 @@ pub(super) fn check(cluster: &VoipCluster, errors: &mut Vec<FieldError>) -> Vali
     let realm = if spec.realm.is_empty() { format!("{name}.{namespace}") } else { spec.realm.clone() };
     ValidCluster {
         uid: cluster.metadata.uid.clone().unwrap_or_default(),
+        spec: spec.clone(),
+        signaling_runs: false,
         domains: spec.domains.clone(),
         realm,
         algorithms: check_algorithms(spec, &mut report),
