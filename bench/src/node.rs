@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use voip_contract::media::{FromMediaNode, LegSpec, MediaOperation, MediaOutcome, MediaRequest, ToMediaNode};
 use voip_contract::{CallId, Epoch, Generation, Incarnation, LegId};
 use voip_grpc::media::NodeStream;
+use voip_grpc::{Security, Server};
 
 use crate::phones::Phones;
 use crate::process::{Relay, pin_to};
@@ -46,7 +47,8 @@ pub(crate) fn start(program: &Path, phones: &Phones) -> Result<Relay> {
 
 async fn join_all(listener: tokio::net::TcpListener, phones: &Phones) -> Result<Vec<SocketAddr>> {
     let (sender, mut streams) = mpsc::channel(1);
-    tokio::spawn(voip_grpc::media::serve(listener, sender, std::future::pending()));
+    let server = Server::new(listener, Security::Plaintext).media_nodes(sender);
+    tokio::spawn(server.run(std::future::pending()));
     let mut stream = streams.recv().await.context("media-node dials")?;
     stream.outbound.send(ToMediaNode::Welcome { incarnation: Incarnation(1) }).await?;
     let mut ports = Vec::new();
@@ -76,7 +78,8 @@ async fn ask(
     operation: MediaOperation,
 ) -> Result<MediaOutcome> {
     let (session, ticket) = (CallId(call as u128), ticket as u64);
-    let request = MediaRequest { ticket, session, epoch: Epoch(1), generation: Generation(1), operation };
+    let request =
+        MediaRequest { ticket, session, epoch: Epoch(1), generation: Generation(1), operation, record: None };
     stream.outbound.send(ToMediaNode::Request(request)).await?;
     loop {
         match stream.inbound.next().await.context("media-node answers")?? {

@@ -21,7 +21,7 @@ struct Generated {
 fn generate(root: &Path) -> Result<Vec<Generated>> {
     let mut files = crds::generate()?;
     files.push(docs::generate()?);
-    files.push(Generated { path: grpc::GENERATED.into(), text: grpc::generate(root)? });
+    files.extend(grpc::generate(root)?);
     Ok(files)
 }
 

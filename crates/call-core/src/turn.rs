@@ -210,8 +210,14 @@ impl Turn<'_> {
         let timer = self.after(patience, Timer::Media(ticket));
         let waiter = MediaWaiter { call: session.call, node: session.node.clone(), asked };
         self.core.waiting.media.insert(ticket, (waiter, timer));
-        let request =
-            MediaRequest { ticket, session: session.call, epoch: session.epoch, generation, operation: op };
+        let request = MediaRequest {
+            ticket,
+            session: session.call,
+            epoch: session.epoch,
+            generation,
+            operation: op,
+            record: None,
+        };
         self.out.push(Action::Media { node: session.node.clone(), request });
     }
 

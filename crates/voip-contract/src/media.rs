@@ -12,6 +12,8 @@ use crate::ids::{CallId, Epoch, Generation, Incarnation, LegId, NodeName};
 
 /// Largest SDP body that either side accepts, in bytes.
 pub const MAX_SDP_BYTES: usize = 16 * 1024;
+/// Largest record that a sip-node leaves with a session, in bytes.
+pub const MAX_RECORD_BYTES: usize = 2 * 1024;
 
 /// What a media-node says of itself, at connect and once a second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +77,10 @@ pub struct MediaRequest {
     pub generation: Generation,
     /// What is asked.
     pub operation: MediaOperation,
+    /// The call's record so far, for whoever must write it when this sip-node is lost: media-node keeps the newest
+    /// beside the session and hands it back in [`MediaNotice::Orphaned`]. Opaque to it; at most [`MAX_RECORD_BYTES`].
+    /// Comes with the first request of a session and when the call is answered.
+    pub record: Option<Vec<u8>>,
 }
 
 /// What is asked of a session.
@@ -243,12 +249,23 @@ pub enum MediaNotice {
         /// Who heard it.
         leg: LegId,
     },
-    /// A session is gone without `Release`.
+    /// A session is gone without `Release`: its media-node never had it, or ended it at the deadline of a drain.
     SessionLost {
         /// The call.
         session: CallId,
         /// Why, for logs.
         detail: String,
+    },
+    /// A session of another sip-node was ended, because that one was lost and nobody claimed the session. Whoever hears
+    /// this writes the call's record, unless it has one under that id. It is said to one sip-node; to another only when
+    /// the stream to the first broke within seconds.
+    Orphaned {
+        /// The call.
+        session: CallId,
+        /// What its owner left last ([`MediaRequest::record`]).
+        record: Vec<u8>,
+        /// When the owner was lost, Unix time in milliseconds.
+        lost_at_ms: u64,
     },
 }
 

@@ -1,8 +1,9 @@
 //! Protobuf to contract and back. Everything that comes in is checked: lengths, names, known values.
 
 use voip_contract::CallId;
-use voip_contract::media::MAX_SDP_BYTES;
+use voip_contract::media::{MAX_RECORD_BYTES, MAX_SDP_BYTES};
 
+mod admin;
 mod replies;
 mod requests;
 
@@ -37,6 +38,10 @@ fn call_bytes(id: CallId) -> Vec<u8> {
 
 fn sdp(bytes: Vec<u8>) -> Result<Vec<u8>, Malformed> {
     if bytes.len() > MAX_SDP_BYTES { Err(Malformed("sdp")) } else { Ok(bytes) }
+}
+
+fn record(bytes: Vec<u8>) -> Result<Vec<u8>, Malformed> {
+    if bytes.len() > MAX_RECORD_BYTES { Err(Malformed("record")) } else { Ok(bytes) }
 }
 
 fn port(value: u32) -> Result<u16, Malformed> {

@@ -7,7 +7,7 @@ use crate::digest::fingerprint;
 use crate::validate::ValidCluster;
 
 /// How long a media-node keeps a session without an owner, seconds.
-const ORPHAN_SECONDS: u32 = 60;
+const ORPHAN_SECONDS: u32 = 20;
 
 /// One of each.
 #[derive(Debug, Clone, PartialEq, Eq)]

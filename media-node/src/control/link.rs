@@ -106,7 +106,7 @@ async fn dial_for_ever(
     let mut pause = SHORTEST_PAUSE;
     let mut reported = false;
     loop {
-        match voip_grpc::media::connect(address).await {
+        match voip_grpc::media::connect(address, &voip_grpc::Security::Plaintext).await {
             Ok(stream) => {
                 pause = SHORTEST_PAUSE;
                 reported = false;

@@ -18,6 +18,7 @@ use voip_contract::media::{
 };
 use voip_contract::{CallId, Epoch, Generation, Incarnation, LegId};
 use voip_grpc::media::NodeStream;
+use voip_grpc::{Security, Server};
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -192,7 +193,8 @@ impl SipNode {
         .await;
         let (sender, mut streams) = mpsc::channel(4);
         let (serving, ended) = oneshot::channel::<()>();
-        tokio::spawn(voip_grpc::media::serve(listener, sender, async {
+        let server = Server::new(listener, Security::Plaintext).media_nodes(sender);
+        tokio::spawn(server.run(async {
             let _ = ended.await;
         }));
         let stream = soon("media-node", streams.recv()).await.unwrap();
@@ -248,6 +250,7 @@ impl SipNode {
             epoch: Epoch(1),
             generation,
             operation,
+            record: None,
         }))
         .await;
         loop {

@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::{debug, warn};
 use voip_contract::Incarnation;
 use voip_contract::media::{Announcement, FromMediaNode, ToMediaNode};
-use voip_grpc::media::{Inbound, NodeStream};
+use voip_grpc::media::NodeStream;
+use voip_grpc::{Inbound, Security, Server};
 
 use crate::decide::Post;
 
@@ -70,8 +71,9 @@ pub(crate) async fn serve(
             });
         }
     };
+    let server = Server::new(listener, Security::Plaintext).media_nodes(accepted);
     tokio::select! {
-        served = voip_grpc::media::serve(listener, accepted, std::future::pending()) => served,
+        served = server.run(std::future::pending()) => served,
         () = accept => Ok(()),
     }
 }

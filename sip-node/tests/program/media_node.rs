@@ -9,6 +9,7 @@ use voip_contract::media::{
     Announcement, Direction, FromMediaNode, MediaOperation, MediaOutcome, MediaReply, SdpFacts, ToMediaNode,
 };
 use voip_contract::{Incarnation, NodeName};
+use voip_grpc::Security;
 use voip_grpc::media::connect;
 
 use crate::node::LONG;
@@ -66,7 +67,7 @@ impl Drop for MediaNode {
 }
 
 async fn serve(address: SocketAddr, announcement: Announcement, said: mpsc::Sender<ToMediaNode>) {
-    let mut stream = connect(address).await.unwrap();
+    let mut stream = connect(address, &Security::Plaintext).await.unwrap();
     stream.outbound.send(FromMediaNode::Announce(announcement)).await.unwrap();
     while let Some(Ok(message)) = stream.inbound.next().await {
         let _ = said.send(message.clone());

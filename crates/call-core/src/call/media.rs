@@ -128,6 +128,8 @@ impl ActiveCall {
                 turn.emit(Fact::MediaRefused { call: self.id(), reason: "session-lost", detail });
                 self.media_lost(turn);
             }
+            // Of calls that are nobody's.
+            MediaNotice::Orphaned { .. } => {}
         }
     }
 }

@@ -92,7 +92,10 @@ impl Switch {
     }
 
     fn noticed(&mut self, now: Now, node: &NodeName, notice: &MediaNotice, out: &mut Vec<Action>) {
-        let (MediaNotice::PlayFinished { session, .. } | MediaNotice::SessionLost { session, .. }) = notice;
+        let (MediaNotice::PlayFinished { session, .. } | MediaNotice::SessionLost { session, .. }) = notice
+        else {
+            return;
+        };
         self.with_call(now, out, *session, |call, turn| {
             if call.media_place().is_some_and(|place| place.node == *node) {
                 call.media_noticed(turn, notice);

@@ -135,6 +135,7 @@ impl Call {
             epoch: self.epoch,
             generation: Generation(generation),
             operation,
+            record: None,
         };
         self.send(&request)
     }

@@ -6,8 +6,8 @@ use voip_contract::media::{
 };
 use voip_contract::{Incarnation, LegId, NodeName};
 
-use super::{FromWire, Malformed, ToWire, call_bytes, call_id, port, sdp};
-use crate::generated as pb;
+use super::{FromWire, Malformed, ToWire, call_bytes, call_id, port, record, sdp};
+use crate::generated::media as pb;
 
 impl ToWire for FromMediaNode {
     type Wire = pb::FromMediaNode;
@@ -236,6 +236,9 @@ impl ToWire for MediaNotice {
             Self::SessionLost { session, detail } => {
                 Notice::SessionLost(pb::SessionLost { session: call_bytes(session), detail })
             }
+            Self::Orphaned { session, record, lost_at_ms } => {
+                Notice::Orphaned(pb::Orphaned { session: call_bytes(session), record, lost_at_ms })
+            }
         };
         pb::MediaNotice { notice: Some(notice) }
     }
@@ -253,6 +256,11 @@ impl FromWire for MediaNotice {
             Notice::SessionLost(lost) => {
                 Self::SessionLost { session: call_id(&lost.session)?, detail: lost.detail }
             }
+            Notice::Orphaned(orphaned) => Self::Orphaned {
+                session: call_id(&orphaned.session)?,
+                record: record(orphaned.record)?,
+                lost_at_ms: orphaned.lost_at_ms,
+            },
         })
     }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use voip_contract::media::{LegSpec, MediaOperation, MediaRequest, ToMediaNode};
 use voip_contract::{Epoch, Generation, Incarnation, LegId};
 
-use super::{FromWire, Malformed, ToWire, call_bytes, call_id, required, sdp};
-use crate::generated as pb;
+use super::{FromWire, Malformed, ToWire, call_bytes, call_id, record, required, sdp};
+use crate::generated::media as pb;
 
 impl ToWire for ToMediaNode {
     type Wire = pb::ToMediaNode;
@@ -50,6 +50,7 @@ impl ToWire for MediaRequest {
             epoch: self.epoch.0,
             generation: self.generation.0,
             operation: Some(self.operation.to_wire()),
+            record: self.record,
         }
     }
 }
@@ -64,6 +65,7 @@ impl FromWire for MediaRequest {
             epoch: Epoch(wire.epoch),
             generation: Generation(wire.generation),
             operation: required(wire.operation, "operation")?,
+            record: wire.record.map(record).transpose()?,
         })
     }
 }

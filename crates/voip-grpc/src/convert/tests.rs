@@ -1,14 +1,16 @@
 use std::net::IpAddr;
 
+use voip_contract::admin::{MediaNodeStatus, NodeState};
 use voip_contract::media::{
-    Announcement, Direction, FromMediaNode, LegSpec, LegStatistics, MAX_SDP_BYTES, MediaNotice,
-    MediaOperation, MediaOutcome, MediaRefusal, MediaReply, MediaRequest, MediaSnapshot, RefusalReason,
-    SdpFacts, ToMediaNode,
+    Announcement, Direction, FromMediaNode, LegSpec, LegStatistics, MAX_RECORD_BYTES, MAX_SDP_BYTES,
+    MediaNotice, MediaOperation, MediaOutcome, MediaRefusal, MediaReply, MediaRequest, MediaSnapshot,
+    RefusalReason, SdpFacts, ToMediaNode,
 };
+use voip_contract::node_admin::{MAX_FOREIGN_PORTS, NodeOrder, NodeReport, Role, Service};
 use voip_contract::{CallId, Epoch, Generation, Incarnation, LegId, NodeName};
 
 use super::{FromWire, ToWire};
-use crate::generated as pb;
+use crate::generated::{admin, media as pb};
 
 fn round_trip<T: ToWire + FromWire<Wire = <T as ToWire>::Wire> + Clone + PartialEq + std::fmt::Debug>(
     value: &T,
@@ -27,6 +29,7 @@ fn request(operation: MediaOperation) -> ToMediaNode {
         epoch: Epoch(3),
         generation: Generation(2),
         operation,
+        record: Some(br#"{"id":1}"#.to_vec()),
     })
 }
 
@@ -90,6 +93,11 @@ fn announcements_and_notices_survive_the_wire() {
         session: CallId(1),
         detail: "gone".into(),
     }));
+    round_trip(&FromMediaNode::Notice(MediaNotice::Orphaned {
+        session: CallId(1),
+        record: vec![b'{'; MAX_RECORD_BYTES],
+        lost_at_ms: 1_790_000_000_000,
+    }));
 }
 
 #[test]
@@ -106,6 +114,7 @@ fn what_is_not_of_the_contract_is_named() {
     };
     assert_eq!(refused(|w| w.session.truncate(15)), "session");
     assert_eq!(refused(|w| w.operation = None), "operation");
+    assert_eq!(refused(|w| w.record = Some(vec![0; MAX_RECORD_BYTES + 1])), "record");
     assert_eq!(
         refused(|w| {
             w.operation = Some(pb::media_request::Operation::AnswerLocally(pb::AnswerLocally {
@@ -125,4 +134,57 @@ fn what_is_not_of_the_contract_is_named() {
         "sdp"
     );
     assert_eq!(FromMediaNode::from_wire(pb::FromMediaNode::default()).unwrap_err().0, "message");
+}
+
+#[test]
+fn orders_and_reports_survive_the_wire() {
+    round_trip(&NodeOrder::Drain { epoch: Epoch(u64::MAX), seconds: 20 });
+    round_trip(&NodeOrder::Return { epoch: Epoch(0) });
+    for role in [Role::Operator, Role::SipNode, Role::MediaNode] {
+        for service in [Service::Serving, Service::Draining, Service::Drained] {
+            round_trip(&report(role, service));
+        }
+    }
+}
+
+fn report(role: Role, service: Service) -> NodeReport {
+    let node = |state| MediaNodeStatus {
+        name: "default-0".into(),
+        state,
+        ports: "16384-17535".into(),
+        ports_in_use: 4,
+        sessions: 1,
+        capacity: 250,
+    };
+    NodeReport {
+        role,
+        name: "office-sip-0".into(),
+        incarnation: Incarnation(7),
+        version: "0.1.0".into(),
+        service,
+        calls: 3,
+        registrations: 2,
+        documents: [("sip.json".into(), "00ff".into())].into(),
+        rejected: vec!["users-00.json: line 1".into()],
+        foreign_ports: vec![16_384, 65_535],
+        ephemeral_ports: Some((32_768, 60_999)),
+        media_nodes: [NodeState::Ready, NodeState::Draining, NodeState::Lost].map(node).to_vec(),
+    }
+}
+
+#[test]
+fn reports_that_are_not_of_the_contract_are_named() {
+    let wire = report(Role::MediaNode, Service::Serving).to_wire();
+    let refused = |change: fn(&mut admin::NodeReport)| {
+        let mut wire = wire.clone();
+        change(&mut wire);
+        NodeReport::from_wire(wire).unwrap_err().0
+    };
+    assert_eq!(refused(|w| w.role = 9), "role");
+    assert_eq!(refused(|w| w.service = 0), "service");
+    assert_eq!(refused(|w| w.name = "a".repeat(254)), "name");
+    assert_eq!(refused(|w| w.foreign_ports = vec![70_000]), "port");
+    assert_eq!(refused(|w| w.foreign_ports = vec![1; MAX_FOREIGN_PORTS + 1]), "foreign_ports");
+    assert_eq!(refused(|w| w.media_nodes[0].state = 0), "media_nodes.state");
+    assert_eq!(NodeOrder::from_wire(admin::NodeOrder::default()).unwrap_err().0, "order");
 }

@@ -24,6 +24,7 @@ fn request(ticket: u64) -> MediaRequest {
         epoch: Epoch(1),
         generation: Generation(0),
         operation: MediaOperation::Release,
+        record: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn a_prompt_is_not_begun_again_by_a_repeated_request() {
         epoch: Epoch(1),
         generation: Generation(0),
         operation,
+        record: None,
     };
     call.send(&request).unwrap();
     assert!(call.finish_play(0, 1));

@@ -6,9 +6,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use voip_contract::media::{Announcement, FromMediaNode, ToMediaNode};
 use voip_contract::{CallId, Incarnation, NodeName};
-use voip_grpc::media::{NodeStream, SipNodeStream, connect, serve};
+use voip_grpc::media::{NodeStream, SipNodeStream, connect};
+use voip_grpc::{Security, Server};
 
-fn announcement() -> FromMediaNode {
+pub(crate) fn announcement() -> FromMediaNode {
     FromMediaNode::Announce(Announcement {
         node: NodeName::new("default-0").unwrap(),
         incarnation: Incarnation(1),
@@ -26,10 +27,11 @@ async fn pair() -> (NodeStream, SipNodeStream, oneshot::Sender<()>) {
     let address = listener.local_addr().unwrap();
     let (streams, mut accepted) = mpsc::channel(1);
     let (stop, stopped) = oneshot::channel();
-    tokio::spawn(serve(listener, streams, async {
+    let server = Server::new(listener, Security::Plaintext).media_nodes(streams);
+    tokio::spawn(server.run(async {
         stopped.await.ok();
     }));
-    let media = connect(address).await.unwrap();
+    let media = connect(address, &Security::Plaintext).await.unwrap();
     (accepted.recv().await.unwrap(), media, stop)
 }
 
@@ -65,7 +67,7 @@ async fn a_server_that_is_not_there_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = connect(address).await.err().unwrap();
+    let error = connect(address, &Security::Plaintext).await.err().unwrap();
     assert!(error.to_string().contains(&address.to_string()));
 }
 
@@ -75,10 +77,11 @@ async fn the_server_ends_with_streams_open() {
     let address = listener.local_addr().unwrap();
     let (streams, mut accepted) = mpsc::channel(1);
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(serve(listener, streams, async {
+    let server = Server::new(listener, Security::Plaintext).media_nodes(streams);
+    let served = tokio::spawn(server.run(async {
         stopped.await.ok();
     }));
-    let _media = connect(address).await.unwrap();
+    let _media = connect(address, &Security::Plaintext).await.unwrap();
     let _sip = accepted.recv().await.unwrap();
     stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(5), served).await.unwrap().unwrap().unwrap();

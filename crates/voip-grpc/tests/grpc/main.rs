@@ -1,0 +1,7 @@
+//! Real servers and clients over loopback.
+
+mod admin;
+mod authority;
+mod renewal;
+mod roles;
+mod stream;
