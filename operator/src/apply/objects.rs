@@ -1,0 +1,168 @@
+//! Objects are written by server-side apply, in the order in which they come.
+//!
+//! An object that is as wanted is not written; one that somebody else made is not touched; one that was refused does not
+//! keep the others from being written. This file must not know what the objects are for.
+
+use std::collections::BTreeMap;
+
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, TypeMeta};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::Value;
+use voip_plan::status::{Fault, FaultReason};
+
+use crate::fault::fault;
+use crate::{FIELD_MANAGER, RENDERED};
+
+/// Kind and name; all objects of an owner are in its namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// That of `object`.
+    pub fn of(object: &DynamicObject) -> Self {
+        let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+        Self { kind, name: object.name_any() }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// The objects of one owner, a VoipCluster.
+#[derive(Clone)]
+pub struct Owned {
+    client: Client,
+    namespace: String,
+    uid: String,
+}
+
+impl Owned {
+    /// Those in `namespace` whose owner has this UID.
+    pub fn new(client: Client, namespace: impl Into<String>, uid: impl Into<String>) -> Self {
+        Self { client, namespace: namespace.into(), uid: uid.into() }
+    }
+
+    /// Whether the object is the owner's.
+    pub fn owns(&self, object: &DynamicObject) -> bool {
+        object.owner_references().iter().any(|reference| reference.uid == self.uid)
+    }
+
+    pub(crate) fn api(&self, types: &TypeMeta) -> Result<Api<DynamicObject>, Fault> {
+        let kind = GroupVersionKind::try_from(types).map_err(|error| Fault {
+            object: types.kind.clone(),
+            action: "apply".to_owned(),
+            reason: FaultReason::CrdInvalid,
+            message: error.to_string(),
+        })?;
+        let resource = ApiResource::from_gvk(&kind);
+        Ok(Api::namespaced_with(self.client.clone(), &self.namespace, &resource))
+    }
+
+    /// Writes those of `wanted` that are not in `found`, what was last seen of them, as they should be. Returns how many were written, and what
+    /// could not be.
+    pub async fn apply(
+        &self,
+        wanted: &[DynamicObject],
+        found: &BTreeMap<Key, DynamicObject>,
+    ) -> (usize, Vec<Fault>) {
+        let (mut writes, mut faults) = (0, Vec::new());
+        for object in wanted {
+            match self.apply_one(object, found.get(&Key::of(object))).await {
+                Ok(written) => writes += usize::from(written),
+                Err(fault) => {
+                    tracing::warn!(
+                        object = fault.object,
+                        reason = fault.reason.name(),
+                        message = fault.message,
+                        "not applied"
+                    );
+                    faults.push(fault);
+                }
+            }
+        }
+        (writes, faults)
+    }
+
+    async fn apply_one(&self, wanted: &DynamicObject, found: Option<&DynamicObject>) -> Result<bool, Fault> {
+        if found.is_some_and(|found| self.owns(found) && is_as_wanted(wanted, found)) {
+            return Ok(false);
+        }
+        let (key, api) = (Key::of(wanted), self.api(&wanted.types.clone().unwrap_or_default())?);
+        let live = api.get_opt(&key.name).await.map_err(|error| fault(key.to_string(), "read", &error))?;
+        if live.as_ref().is_some_and(|live| !self.owns(live)) {
+            return Err(foreign(&key));
+        }
+        if live.as_ref().is_some_and(|live| is_as_wanted(wanted, live)) {
+            return Ok(false);
+        }
+        // Forced only over what is ours: a change by hand is undone, a stranger's object of the same name is a conflict.
+        let how = PatchParams { force: live.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
+        let applied = api.patch(&key.name, &how, &Patch::Apply(wanted)).await;
+        applied.map_err(|error| fault(key.to_string(), "apply", &error))?;
+        tracing::info!(object = %key, made = live.is_none(), "applied");
+        Ok(true)
+    }
+}
+
+fn foreign(key: &Key) -> Fault {
+    Fault {
+        object: key.to_string(),
+        action: "apply".to_owned(),
+        reason: FaultReason::ForeignObject,
+        message: "it exists and belongs to somebody else: delete it, or give the VoipCluster another name"
+            .to_owned(),
+    }
+}
+
+/// The fingerprint tells a field that is rendered no more, the fields tell a change by hand.
+fn is_as_wanted(wanted: &DynamicObject, found: &DynamicObject) -> bool {
+    let fingerprint = |object: &DynamicObject| object.annotations().get(RENDERED).cloned();
+    if fingerprint(wanted) != fingerprint(found) {
+        return false;
+    }
+    // Objects of a list do not say their kind.
+    let plain =
+        |object: &DynamicObject| serde_json::to_value(DynamicObject { types: None, ..object.clone() });
+    match (plain(wanted), plain(found)) {
+        (Ok(wanted), Ok(found)) => holds(&found, &wanted),
+        _ => false,
+    }
+}
+
+/// Whether `found` has every field of `wanted`, whatever else the server and others put there.
+fn holds(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            found.get(key).map_or_else(|| is_nothing(wanted), |found| holds(found, wanted))
+        }),
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len()
+                && found.iter().zip(wanted).all(|(found, wanted)| holds(found, wanted))
+        }
+        _ => found == wanted,
+    }
+}
+
+/// The server leaves out what is empty.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(yes) => !yes,
+        Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
