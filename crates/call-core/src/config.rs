@@ -2,11 +2,12 @@
 //! compiled dialplan, domains. It must not know how documents are loaded.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dialplan::{Dialplan, RouteError};
 use ipnet::IpNet;
+use sip_core::ListenerId;
 use voip_contract::Incarnation;
 use voip_contract::config::{DigestAlgorithm, UserDocument};
 
@@ -81,6 +82,8 @@ pub(crate) struct Directory {
     pub(crate) algorithms: Vec<DigestAlgorithm>,
     pub(crate) dialplan: Dialplan,
     domains: HashSet<String>,
+    /// What callers are told of each listener, where the documents say it.
+    advertised: Vec<Option<SocketAddr>>,
     local_cidrs: Vec<IpNet>,
     users: HashMap<String, Arc<UserDocument>>,
     /// Names and numbers, to the name of the user.
@@ -100,6 +103,7 @@ impl Directory {
             algorithms: sip.digest_algorithms.clone(),
             dialplan: compile(documents)?,
             domains: sip.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
+            advertised: sip.listeners.iter().map(|listener| listener.advertised).collect(),
             local_cidrs: sip.local_cidrs.clone(),
             users,
             numbers,
@@ -119,6 +123,16 @@ impl Directory {
     /// Whether `host` is one of our domains. With none configured, any is.
     pub(crate) fn is_our_domain(&self, host: &str) -> bool {
         self.domains.is_empty() || self.domains.contains(host.to_ascii_lowercase().as_str())
+    }
+
+    /// What callers are told of a listener, where the documents say it.
+    pub(crate) fn advertised(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.advertised.get(usize::from(listener.0)).copied().flatten()
+    }
+
+    /// Whether callers are told of this address, by the documents.
+    pub(crate) fn is_advertised(&self, address: IpAddr) -> bool {
+        self.advertised.iter().flatten().any(|advertised| advertised.ip() == address)
     }
 
     /// Whether a peer is spoken to from the inside address.

@@ -268,7 +268,8 @@ impl Turn<'_> {
                 .iter()
                 .any(|listener| listener.inside.0 == ip || listener.outside.0 == ip)
         };
-        self.core.directory.is_our_domain(&host.to_string()) || host.ip().is_some_and(advertised)
+        self.core.directory.is_our_domain(&host.to_string())
+            || host.ip().is_some_and(|ip| advertised(ip) || self.core.directory.is_advertised(ip))
     }
 
     fn next_ticket(&mut self) -> u64 {

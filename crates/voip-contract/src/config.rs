@@ -6,6 +6,7 @@
 //! arguments.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,17 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Port, 1 to 65535.
     pub port: u16,
+    /// What callers are told of it in new dialogs, where that is another address or port than the program was started
+    /// with. It may change while the program runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<SocketAddr>,
+}
+
+impl Listener {
+    /// Whether both are the same socket, whatever callers are told of it.
+    pub fn is_same_socket(&self, other: &Self) -> bool {
+        (&self.name, self.protocol, self.port) == (&other.name, other.protocol, other.port)
+    }
 }
 
 /// What every sip-node of a cluster must know.

@@ -25,6 +25,10 @@ pub enum AddressSource {
     Stun,
     /// The `InternalIP` of the node.
     NodeInternalIP,
+    /// The Service's address inside the cluster.
+    ClusterIP,
+    /// The pod's own address.
+    PodIP,
 }
 
 /// An address with its source.

@@ -39,7 +39,8 @@ pub use capacity::Capacity;
 pub use documents::Documents;
 pub use laptop::{LAPTOP_NODES, LAPTOP_SPACE, laptop_world};
 pub use observed::{
-    Admission, Component, Environment, Node, Observed, Pod, SignalingService, Taint, Verdict, Workload,
+    Admission, Component, Environment, MediaWorkload, Node, Observed, Pod, SignalingService, Taint, Verdict,
+    Workload,
 };
 pub use plan::{
     ControlPorts, DrainCause, MediaPod, Network, NetworkMode, NetworkReason, Order, Plan, SignalingAddress,
@@ -48,4 +49,4 @@ pub use plan::{
 pub use ports::{PortRange, RESERVED_PORTS, ReservedPorts, ports_for_calls};
 pub use problem::{FieldError, Problem, Reason};
 pub use resources::{Resources, SecretValue};
-pub use validate::{ValidCluster, validate};
+pub use validate::{ValidCluster, Validated, Verdicts, validate, validate_leniently};

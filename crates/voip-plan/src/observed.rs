@@ -38,6 +38,8 @@ pub struct Observed {
     pub admission: Admission,
     /// The mode that was taken before, from the status or else from the DaemonSets that are there.
     pub mode: Option<NetworkMode>,
+    /// The DaemonSets of this cluster, by name.
+    pub media: BTreeMap<String, MediaWorkload>,
     /// The pods of this cluster.
     pub pods: Vec<Pod>,
     /// The Deployment of sip-nodes.
@@ -62,6 +64,7 @@ impl Observed {
             reserved: ReservedPorts::default(),
             admission: Admission::default(),
             mode: None,
+            media: BTreeMap::new(),
             pods: Vec::new(),
             signaling: None,
             service: None,
@@ -170,6 +173,16 @@ pub struct Pod {
     pub draining_since_ms: Option<u64>,
     /// Why it does not start, in the kubelet's words: `ImagePullBackOff: ...`; empty when nothing is wrong.
     pub trouble: String,
+}
+
+/// A DaemonSet that runs one media-node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MediaWorkload {
+    /// The lease that its pod is started with (annotation `voip.dev/lease` of the template).
+    pub lease: String,
+    /// Fingerprint of its newest pod template (annotation `voip.dev/rendered` of the template). A pod with another one
+    /// is to be replaced.
+    pub rendered: String,
 }
 
 /// A Deployment.

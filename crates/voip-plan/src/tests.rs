@@ -3,6 +3,7 @@
 mod examples;
 mod histories;
 mod leases;
+mod lenience;
 mod mistakes;
 mod schema;
 mod world;

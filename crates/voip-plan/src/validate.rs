@@ -7,10 +7,13 @@ pub(crate) mod cluster;
 mod dialplans;
 mod users;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use voip_api::VoipClusterSpec;
-use voip_contract::config::{DialplanDocument, DigestAlgorithm, Listener, UserDocument};
+use voip_contract::config::{DialplanDocument, DigestAlgorithm, Listener, SipDocument, UserDocument};
 
 use crate::observed::Observed;
 use crate::ports::PortRange;
@@ -88,9 +91,53 @@ pub fn validate(resources: &Resources, observed: &Observed) -> Result<ValidClust
     let mut valid = cluster::check(&resources.cluster, &mut errors);
     users::check(resources, &mut valid, &mut errors);
     dialplans::check(resources, &mut valid, &mut errors);
+    finish(observed, valid, errors)
+}
+
+/// What was found of each resource, where one that has mistakes does not keep the others from running.
+#[derive(Debug)]
+pub struct Validated {
+    /// The cluster with those users and Dialplans that can be used.
+    pub cluster: Result<ValidCluster, Vec<FieldError>>,
+    /// Of each `SipUser`, by name.
+    pub users: Verdicts,
+    /// Of each Dialplan, by name.
+    pub dialplans: Verdicts,
+}
+
+/// By the name of a resource: it runs, or why it does not.
+pub type Verdicts = BTreeMap<String, Result<(), Vec<FieldError>>>;
+
+/// Checks everything as [`validate`] does, but leaves out users with mistakes and takes the version of `previous`, the
+/// document that was loaded before, in the place of a Dialplan that has some.
+pub fn validate_leniently(
+    resources: &Resources,
+    observed: &Observed,
+    previous: Option<&SipDocument>,
+) -> Validated {
+    let mut errors = Vec::new();
+    let mut valid = cluster::check(&resources.cluster, &mut errors);
+    let users = users::check_leniently(resources, &mut valid, &mut errors);
+    let previous = previous.map_or(&[][..], |document| &document.dialplans);
+    let dialplans = dialplans::check_leniently(resources, &mut valid, previous);
+    Validated { cluster: finish(observed, valid, errors), users, dialplans }
+}
+
+/// Adds what depends on the world.
+fn finish(
+    observed: &Observed,
+    mut valid: ValidCluster,
+    errors: Vec<FieldError>,
+) -> Result<ValidCluster, Vec<FieldError>> {
     valid.signaling_runs = observed.signaling.as_ref().is_some_and(|workload| workload.replicas > 0);
     cluster::advise(observed, &mut valid);
     if errors.is_empty() { Ok(valid) } else { Err(errors) }
+}
+
+/// Sorts the oldest first; what has no time yet is the youngest.
+fn age(metadata: &ObjectMeta) -> (bool, Option<Timestamp>, Option<String>) {
+    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    (created.is_none(), created, metadata.name.clone())
 }
 
 /// Collects the mistakes of one document.
@@ -148,6 +195,6 @@ impl<'a> Report<'a> {
 }
 
 /// Kubernetes' own rule for what names no namespace.
-fn namespace(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> &str {
+fn namespace(metadata: &ObjectMeta) -> &str {
     metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
 }

@@ -94,7 +94,10 @@ impl Watch {
     }
 
     fn same_listeners(&self, loaded: Loaded) -> Result<Loaded, String> {
-        if loaded.documents.sip.listeners == self.open {
+        let listeners = &loaded.documents.sip.listeners;
+        let same = listeners.len() == self.open.len()
+            && listeners.iter().zip(&self.open).all(|(new, open)| new.is_same_socket(open));
+        if same {
             return Ok(loaded);
         }
         let path = self.directory.join(voip_contract::config::SIP_DOCUMENT);

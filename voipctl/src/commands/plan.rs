@@ -113,5 +113,7 @@ fn source(source: AddressSource) -> &'static str {
         AddressSource::NodeExternalIP => "NodeExternalIP",
         AddressSource::Stun => "Stun",
         AddressSource::NodeInternalIP => "NodeInternalIP",
+        AddressSource::ClusterIP => "ClusterIP",
+        AddressSource::PodIP => "PodIP",
     }
 }

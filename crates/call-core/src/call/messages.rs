@@ -46,7 +46,9 @@ impl Turn<'_> {
         let listener = self.core.config.listeners.get(usize::from(flow.listener.0));
         match listener.or_else(|| self.core.config.listeners.first()) {
             Some(advertised) => {
-                let (address, port) = if inside { advertised.inside } else { advertised.outside };
+                let outside = self.core.directory.advertised(flow.listener);
+                let outside = outside.map_or(advertised.outside, |told| (told.ip(), told.port()));
+                let (address, port) = if inside { advertised.inside } else { outside };
                 format!("<{}>", Uri { user: None, ..Uri::sip("", address.into(), Some(port)) })
             }
             None => String::new(),

@@ -1,13 +1,16 @@
 //! One contact after the other, one action after the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sip_core::{Header, Message, Method, StatusCode};
+use voip_contract::config::{Listener, Protocol};
 use voip_contract::media::RefusalReason;
 
-use super::documents::{dial, node};
+use super::documents::{dial, documents, node, user};
 use super::phone::Reaction;
 use super::world::World;
+use crate::event::Event;
 
 #[test]
 fn contacts_are_tried_by_preference() {
@@ -94,4 +97,25 @@ fn a_call_keeps_its_media_node_when_the_next_contact_is_tried_while_that_node_dr
     assert_eq!(world.busy_node(), busy.to_string());
     world.act("1003", |phone, now| phone.hang_up(now, None));
     world.assert_over();
+}
+
+#[test]
+fn new_dialogs_are_told_the_address_that_new_documents_advertise() {
+    let mut world = World::registered();
+    let contact = |world: &mut World| {
+        let invite = world.phone("1002").requests(&Method::Invite).last().copied().cloned().unwrap();
+        String::from_utf8(invite.header(Header::Contact).unwrap().to_vec()).unwrap()
+    };
+    world.call("1001", "1002", Reaction::Reject(486));
+    assert_eq!(contact(&mut world), "<sip:192.0.2.1:5060>");
+    let mut documents = documents(Vec::new(), ["1001", "1002", "1003"].map(user).to_vec());
+    documents.sip.listeners.push(Listener {
+        name: "udp".to_owned(),
+        protocol: Protocol::Udp,
+        port: 5060,
+        advertised: Some("203.0.113.9:31060".parse().unwrap()),
+    });
+    world.input(Event::Config(Arc::new(documents)));
+    world.call("1001", "1002", Reaction::Reject(486));
+    assert_eq!(contact(&mut world), "<sip:203.0.113.9:31060>");
 }

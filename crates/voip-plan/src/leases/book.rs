@@ -127,7 +127,11 @@ impl<'a> Book<'a> {
             };
             let start = u32::from(rtp.start);
             let (now, then) = (start + u32::from(rtp.length), start.saturating_add(want.rtp_ports));
-            if then > now && then <= end_of_range && page.taken.is_free(now, then) {
+            if then > now
+                && now >= u32::from(self.range.first)
+                && then <= end_of_range
+                && page.taken.is_free(now, then)
+            {
                 page.taken.insert(now, then);
                 *rtp = span(start, want.rtp_ports);
                 changed = true;

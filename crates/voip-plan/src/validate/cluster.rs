@@ -97,7 +97,12 @@ fn check_signaling(spec: &VoipClusterSpec, report: &mut Report<'_>) -> Vec<Liste
         voip_api::StateType::Memory => {}
     }
     if signaling.listeners.is_empty() {
-        return vec![Listener { name: "udp".to_owned(), protocol: Protocol::Udp, port: 5060 }];
+        return vec![Listener {
+            name: "udp".to_owned(),
+            protocol: Protocol::Udp,
+            port: 5060,
+            advertised: None,
+        }];
     }
     report.at_most("spec.signaling.listeners", signaling.listeners.len(), 8);
     let mut listeners: Vec<Listener> = Vec::new();
@@ -120,7 +125,12 @@ fn check_signaling(spec: &VoipClusterSpec, report: &mut Report<'_>) -> Vec<Liste
             let fact = format!("listeners {} and {} share port {}", other.name, listener.name, listener.port);
             report.error(format!("{path}.port"), fact, "give each its own");
         }
-        listeners.push(Listener { name: listener.name.clone(), protocol, port: listener.port });
+        listeners.push(Listener {
+            name: listener.name.clone(),
+            protocol,
+            port: listener.port,
+            advertised: None,
+        });
     }
     report.distinct("spec.signaling.listeners", listeners.iter().map(|listener| &listener.name));
     listeners

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use voip_api::{Dialplan, Route, RouteAction};
 use voip_contract::config::{ActionDocument, BUILT_IN_PROMPT, DialplanDocument, RouteDocument};
 
-use super::{Report, ValidCluster, namespace};
+use super::{Report, ValidCluster, Verdicts, namespace};
 use crate::problem::{FieldError, Problem, Reason};
 use crate::resources::Resources;
 
@@ -21,16 +21,77 @@ pub(super) fn check(resources: &Resources, valid: &mut ValidCluster, errors: &mu
     valid.dialplans.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     match dialplan::compile(&valid.dialplans) {
         Ok(compiled) => advise(&compiled, valid),
-        Err(mistakes) => errors.extend(mistakes.into_iter().map(|mistake| FieldError {
-            document: format!("Dialplan {}/{}", valid.namespace, mistake.dialplan),
-            path: if mistake.field == "name" {
-                "metadata.name".into()
-            } else {
-                format!("spec.{}", mistake.field)
-            },
-            fact: mistake.fact,
-            mend: mistake.mend,
-        })),
+        Err(mistakes) => errors.extend(mistakes.into_iter().map(|mistake| field_error(mistake, valid))),
+    }
+}
+
+/// The same, but in the place of a Dialplan with a mistake stands the version that was loaded before, if there was one,
+/// and else nothing. Calls find no route then; they are not given to the built-in Dialplan.
+pub(super) fn check_leniently(
+    resources: &Resources,
+    valid: &mut ValidCluster,
+    previous: &[DialplanDocument],
+) -> Verdicts {
+    let mut verdicts = Verdicts::new();
+    for plan in &resources.dialplans {
+        let mut mistakes = Vec::new();
+        check_reference(plan, valid, &mut mistakes);
+        let document = document_of(plan);
+        mistakes.extend(compile_errors(std::slice::from_ref(&document), valid));
+        let name = document.name.clone();
+        if mistakes.is_empty() {
+            valid.dialplans.push(document);
+            verdicts.insert(name, Ok(()));
+        } else {
+            valid.dialplans.extend(previous.iter().find(|old| old.name == name).cloned());
+            verdicts.insert(name, Err(mistakes));
+        }
+    }
+    refuse_together(valid, &mut verdicts);
+    if resources.dialplans.is_empty() {
+        valid.dialplans.push(dialplan::built_in());
+    }
+    valid.dialplans.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    if let Ok(compiled) = dialplan::compile(&valid.dialplans) {
+        advise(&compiled, valid);
+    }
+    verdicts
+}
+
+/// Leaves out what is good alone and not together with the others. Each round leaves at least one out.
+fn refuse_together(valid: &mut ValidCluster, verdicts: &mut Verdicts) {
+    loop {
+        let Err(mistakes) = dialplan::compile(&valid.dialplans) else { return };
+        let refused: BTreeSet<&str> = mistakes.iter().map(|mistake| mistake.dialplan.as_str()).collect();
+        let before = valid.dialplans.len();
+        valid.dialplans.retain(|plan| !refused.contains(plan.name.as_str()));
+        if valid.dialplans.len() == before {
+            valid.dialplans.clear();
+        }
+        for mistake in mistakes {
+            let verdict = verdicts.entry(mistake.dialplan.clone()).or_insert(Ok(()));
+            let mut told = std::mem::replace(verdict, Ok(())).err().unwrap_or_default();
+            told.push(field_error(mistake, valid));
+            *verdict = Err(told);
+        }
+    }
+}
+
+fn compile_errors(plans: &[DialplanDocument], valid: &ValidCluster) -> Vec<FieldError> {
+    let mistakes = dialplan::compile(plans).err().unwrap_or_default();
+    mistakes.into_iter().map(|mistake| field_error(mistake, valid)).collect()
+}
+
+fn field_error(mistake: dialplan::RouteError, valid: &ValidCluster) -> FieldError {
+    FieldError {
+        document: format!("Dialplan {}/{}", valid.namespace, mistake.dialplan),
+        path: if mistake.field == "name" {
+            "metadata.name".into()
+        } else {
+            format!("spec.{}", mistake.field)
+        },
+        fact: mistake.fact,
+        mend: mistake.mend,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use voip_api::{SipUser, text};
 use voip_contract::config::{DigestAlgorithm, UserDocument};
 
-use super::{Report, ValidCluster, namespace};
+use super::{Report, ValidCluster, Verdicts, age, namespace};
 use crate::digest;
 use crate::problem::FieldError;
 use crate::resources::{Resources, SecretValue};
@@ -17,6 +17,44 @@ const MAX_PASSWORD_BYTES: usize = 128;
 
 /// Checks all users and fills `valid.users`, in the order of their user names.
 pub(super) fn check(resources: &Resources, valid: &mut ValidCluster, errors: &mut Vec<FieldError>) {
+    check_count(resources, valid, errors);
+    let mut dialled = Dialled::default();
+    for user in &resources.users {
+        let document = check_one(resources, user, valid, &mut dialled, errors);
+        valid.users.push(document);
+    }
+    valid.users.sort_by(|a, b| a.username.cmp(&b.username));
+}
+
+/// The same, but a user with a mistake is left out and keeps nobody else out. Of two users with one name or number the
+/// older stays.
+pub(super) fn check_leniently(
+    resources: &Resources,
+    valid: &mut ValidCluster,
+    errors: &mut Vec<FieldError>,
+) -> Verdicts {
+    check_count(resources, valid, errors);
+    let mut users: Vec<&SipUser> = resources.users.iter().collect();
+    users.sort_by_cached_key(|user| age(&user.metadata));
+    let mut dialled = Dialled::default();
+    let mut verdicts = Verdicts::new();
+    for user in users {
+        let mut mistakes = Vec::new();
+        let document = check_one(resources, user, valid, &mut dialled, &mut mistakes);
+        let name = user.metadata.name.clone().unwrap_or_default();
+        if mistakes.is_empty() {
+            valid.users.push(document);
+            verdicts.insert(name, Ok(()));
+        } else {
+            dialled.forget(user, &name);
+            verdicts.insert(name, Err(mistakes));
+        }
+    }
+    valid.users.sort_by(|a, b| a.username.cmp(&b.username));
+    verdicts
+}
+
+fn check_count(resources: &Resources, valid: &ValidCluster, errors: &mut Vec<FieldError>) {
     if resources.users.len() > MAX_USERS {
         let fact = format!("{} SipUsers refer to it, at most {MAX_USERS} are served", resources.users.len());
         Report::new(valid.document(), errors).error(
@@ -25,22 +63,26 @@ pub(super) fn check(resources: &Resources, valid: &mut ValidCluster, errors: &mu
             "spread them over several VoipClusters",
         );
     }
-    let mut names = BTreeSet::new();
-    let mut dialled = Dialled::default();
-    for user in &resources.users {
-        let name = user.metadata.name.clone().unwrap_or_default();
-        let document = format!("SipUser {}/{name}", namespace(&user.metadata));
-        let mut report = Report::new(document, errors);
-        if !names.insert(name.clone()) {
-            report.error("metadata.name", "two SipUsers have this name", "rename one");
-        }
-        check_reference(user, valid, &mut report);
-        check_fields(user, &name, &mut report);
-        dialled.add(user, &name, &mut report);
-        let ha1 = credentials(resources, user, &name, valid, &mut report);
-        valid.users.push(document_of(user, &name, ha1));
+}
+
+fn check_one(
+    resources: &Resources,
+    user: &SipUser,
+    valid: &ValidCluster,
+    dialled: &mut Dialled,
+    errors: &mut Vec<FieldError>,
+) -> UserDocument {
+    let name = user.metadata.name.clone().unwrap_or_default();
+    let document = format!("SipUser {}/{name}", namespace(&user.metadata));
+    let mut report = Report::new(document, errors);
+    if !dialled.names.insert(name.clone()) {
+        report.error("metadata.name", "two SipUsers have this name", "rename one");
     }
-    valid.users.sort_by(|a, b| a.username.cmp(&b.username));
+    check_reference(user, valid, &mut report);
+    check_fields(user, &name, &mut report);
+    dialled.add(user, &name, &mut report);
+    let ha1 = credentials(resources, user, &name, valid, &mut report);
+    document_of(user, &name, ha1)
 }
 
 fn username<'a>(user: &'a SipUser, name: &'a str) -> &'a str {
@@ -92,7 +134,12 @@ fn check_fields(user: &SipUser, name: &str, report: &mut Report<'_>) {
 
 /// User names and numbers share one space: each rings one user.
 #[derive(Default)]
-struct Dialled(BTreeMap<String, String>);
+struct Dialled {
+    /// Names of the `SipUser`s.
+    names: BTreeSet<String>,
+    /// User names and numbers, to the SipUser that has them.
+    owners: BTreeMap<String, String>,
+}
 
 impl Dialled {
     fn add(&mut self, user: &SipUser, name: &str, report: &mut Report<'_>) {
@@ -103,14 +150,23 @@ impl Dialled {
         }
     }
 
+    /// Gives back what a user has that is left out.
+    fn forget(&mut self, user: &SipUser, name: &str) {
+        for number in user.spec.numbers.iter().map(String::as_str).chain([username(user, name)]) {
+            if self.owners.get(number).is_some_and(|owner| owner == name) {
+                self.owners.remove(number);
+            }
+        }
+    }
+
     fn claim(&mut self, number: &str, name: &str, path: &str, mend: &str, report: &mut Report<'_>) {
-        match self.0.get(number) {
+        match self.owners.get(number) {
             Some(owner) if owner == name => {
                 report.error(path, format!("{number} is there twice"), "remove one");
             }
             Some(owner) => report.error(path, format!("{number} already rings SipUser {owner}"), mend),
             None => {
-                self.0.insert(number.to_owned(), name.to_owned());
+                self.owners.insert(number.to_owned(), name.to_owned());
             }
         }
     }
