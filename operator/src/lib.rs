@@ -14,9 +14,13 @@
     )
 )]
 
+pub mod admission;
 pub mod apply;
+pub mod certificates;
 pub mod fault;
 pub mod observe;
+pub mod owned;
+pub mod secrets;
 
 #[cfg(test)]
 mod testing;

@@ -81,6 +81,11 @@ impl Store {
         self.objects().by_path.get(path).cloned()
     }
 
+    /// Deletes behind everybody's back.
+    pub(crate) fn remove(&self, path: &str) {
+        self.objects().by_path.remove(path);
+    }
+
     /// Writes behind everybody's back.
     pub(crate) fn put(&self, path: &str, object: Value) {
         self.objects().write(path, object);

@@ -36,7 +36,7 @@ const FORBIDDEN: &[(&str, &[&[&str]])] = &[
     ("softphone", &[RUNTIME, KUBERNETES, SQL, PROTOBUF, &["call-core"]]),
     ("sip-node", &[KUBERNETES, &["voip-api", "voip-plan", "media-core", "media-node"]]),
     ("media-node", &[KUBERNETES, SQL, &["voip-api", "voip-plan", "sip-core", "call-core", "sip-node"]]),
-    ("voip-operator", &[SQL, &["sip-core", "call-core", "media-core", "sip-node", "media-node"]]),
+    ("voip-operator", &[SQL, &["sip-core", "call-core", "media-core", "sip-node", "media-node", "ring"]]),
     ("voipctl", &[CLIENT]),
     ("testkit", &[RUNTIME, KUBERNETES, &["sip-core", "call-core", "media-core", "voip-contract"]]),
 ];

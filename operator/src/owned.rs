@@ -1,0 +1,145 @@
+//! Secrets that the operator makes once and that end with their owner.
+//!
+//! Whoever makes one first wins; everybody else reads what the winner wrote. This file must not know what is in them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::PostParams;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use crate::CLUSTER_LABEL;
+
+/// What is in a Secret, by key.
+pub type Data = BTreeMap<String, Vec<u8>>;
+
+/// Races that are lost before giving up: each loss means that somebody else made progress.
+const ATTEMPTS: usize = 4;
+
+/// Why a Secret is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The owner has no name, namespace or UID: it did not come from an API server.
+    #[error("the owner of {0} is not an object of an API server")]
+    NoOwner(String),
+    /// A Secret of that name is somebody else's; it is not touched.
+    #[error("Secret {0} exists and belongs to somebody else: delete or rename it")]
+    Foreign(String),
+    /// Others wrote it again and again.
+    #[error("Secret {0} is being written by somebody else")]
+    Contended(String),
+    /// What was made does not pass the check that it was made for.
+    #[error("Secret {0} was made and does not fit")]
+    Unfit(String),
+    /// The API server's answer.
+    #[error("Secret {name}: {source}")]
+    Api {
+        /// Name of the Secret.
+        name: String,
+        /// The answer.
+        source: kube::Error,
+    },
+}
+
+/// The Secrets of one owner.
+pub struct OwnedSecrets {
+    api: Api<Secret>,
+    owner: OwnerReference,
+    cluster: String,
+}
+
+impl OwnedSecrets {
+    /// Those of `owner`, which is of the VoipCluster `cluster`.
+    pub fn of<K: Resource<DynamicType = ()>>(
+        client: &Client,
+        owner: &K,
+        cluster: &str,
+    ) -> Result<Self, Error> {
+        let missing = || Error::NoOwner(owner.name_any());
+        let namespace = owner.namespace().ok_or_else(missing)?;
+        Ok(Self {
+            api: Api::namespaced(client.clone(), &namespace),
+            owner: owner.controller_owner_ref(&()).ok_or_else(missing)?,
+            cluster: cluster.to_owned(),
+        })
+    }
+
+    /// What `judge` makes of the Secret. One that is not there, or that `judge` refuses, is made anew.
+    pub async fn settle<T, E: From<Error>>(
+        &self,
+        name: &str,
+        judge: impl Fn(&Data) -> Option<T>,
+        make: impl Fn() -> Result<Data, E>,
+    ) -> Result<T, E> {
+        for _ in 0..ATTEMPTS {
+            let found = self.find(name).await?;
+            if let Some(fit) = found.as_ref().and_then(|secret| judge(&data(secret))) {
+                return Ok(fit);
+            }
+            let made = make()?;
+            let fit = judge(&made).ok_or_else(|| Error::Unfit(name.to_owned()))?;
+            if self.write(name, made, found.as_ref()).await? {
+                tracing::info!(secret = name, replaced = found.is_some(), "secret made");
+                return Ok(fit);
+            }
+        }
+        Err(Error::Contended(name.to_owned()).into())
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Secret>, Error> {
+        let found = self.api.get_opt(name).await.map_err(|source| api_error(name, source))?;
+        match found {
+            Some(secret) if !self.owns(&secret) => Err(Error::Foreign(name.to_owned())),
+            found => Ok(found),
+        }
+    }
+
+    fn owns(&self, secret: &Secret) -> bool {
+        secret.owner_references().iter().any(|reference| reference.uid == self.owner.uid)
+    }
+
+    /// False: somebody else was faster.
+    async fn write(&self, name: &str, data: Data, before: Option<&Secret>) -> Result<bool, Error> {
+        let secret = self.secret(name, data, before.and_then(ResourceExt::resource_version));
+        let how = PostParams::default();
+        let written = match before {
+            None => self.api.create(&how, &secret).await,
+            Some(_) => self.api.replace(name, &how, &secret).await,
+        };
+        match written {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if raced(status.code, before.is_some()) => Ok(false),
+            Err(source) => Err(api_error(name, source)),
+        }
+    }
+
+    fn secret(&self, name: &str, data: Data, resource_version: Option<String>) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some(BTreeMap::from([(CLUSTER_LABEL.to_owned(), self.cluster.clone())])),
+                owner_references: Some(vec![self.owner.clone()]),
+                resource_version,
+                ..ObjectMeta::default()
+            },
+            data: Some(data.into_iter().map(|(key, value)| (key, ByteString(value))).collect()),
+            ..Secret::default()
+        }
+    }
+}
+
+/// What is in a Secret.
+pub(crate) fn data(secret: &Secret) -> Data {
+    secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
+}
+
+/// Somebody made it, changed it, or (404, when it was to be replaced) deleted it since it was read.
+fn raced(code: u16, replacing: bool) -> bool {
+    code == 409 || (code == 404 && replacing)
+}
+
+fn api_error(name: &str, source: kube::Error) -> Error {
+    Error::Api { name: name.to_owned(), source }
+}
