@@ -21,9 +21,12 @@ pub struct Args {
     /// Address that phones are told [default: that of --bind]
     #[arg(long, value_name = "IP")]
     pub advertise: Option<IpAddr>,
-    /// Where media-nodes dial
+    /// Where media-nodes and the operator dial
     #[arg(long, value_name = "IP:PORT")]
     pub peers: SocketAddr,
+    /// Directory with tls.crt, tls.key and ca.crt for --peers [default: in plain text]
+    #[arg(long, value_name = "DIR")]
+    pub tls: Option<PathBuf>,
     /// Where /healthz, /readyz, /metrics and /api/v1 are served
     #[arg(long, value_name = "IP:PORT")]
     pub http: SocketAddr,

@@ -97,6 +97,7 @@ fn is_logged(fact: &Fact) -> bool {
         | Fact::MediaNodeLost { .. }
         | Fact::MediaRefused { .. }
         | Fact::OrderRefused { .. }
+        | Fact::RecordUnreadable { .. }
         | Fact::ConfigRejected { .. } => true,
     }
 }
@@ -109,6 +110,9 @@ fn log(fact: &Fact) {
         Fact::MediaNodeLost { node, calls } => warn!(%node, calls, "media-node is lost"),
         Fact::MediaRefused { call, reason, detail } => warn!(%call, reason, detail, "media was refused"),
         Fact::ConfigRejected { detail } => warn!(detail, "documents were refused; the last good ones go on"),
+        Fact::RecordUnreadable { call, detail } => {
+            warn!(%call, detail, "the record of a lost call cannot be read: it has no CDR");
+        }
         Fact::OrderRefused { epoch, newest } => {
             warn!(epoch = epoch.0, newest = newest.0, "an order of an older operator is not obeyed");
         }

@@ -3,6 +3,7 @@
 //! Everything that decides is in `sip-core` and `call-core`; here are the sockets, threads, files and clocks around
 //! them. [`run`] is the program, [`cdr::read`] what others may read of it.
 
+mod admin;
 mod args;
 pub mod cdr;
 mod clock;

@@ -24,6 +24,8 @@ enum RunError {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Documents(#[from] call_core::config::ConfigError),
+    #[error("--tls: {0}")]
+    Tls(#[from] voip_grpc::tls::TlsError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]

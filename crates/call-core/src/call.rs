@@ -13,6 +13,7 @@ mod end;
 mod media;
 mod messages;
 mod modify;
+pub(crate) mod record;
 mod script;
 mod within;
 
@@ -203,7 +204,12 @@ impl ActiveCall {
 
     fn session(&self) -> Option<Session> {
         let place = self.value.media.as_ref()?;
-        Some(Session { call: self.value.id, epoch: self.value.epoch, node: place.node.clone() })
+        Some(Session {
+            call: self.value.id,
+            epoch: self.value.epoch,
+            node: place.node.clone(),
+            record: self.value.record.clone(),
+        })
     }
 
     /// Writes the call, and goes on at `checkpoint` once it is written.

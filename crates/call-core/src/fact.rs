@@ -11,7 +11,7 @@ pub enum Fact {
     CallStarted(Box<CallRecord>),
     /// A call was answered; the record is still open.
     CallAnswered(Box<CallRecord>),
-    /// A call has ended; the record is closed. Exactly one per call.
+    /// A call has ended, or was lost with the sip-node that had it; the record is closed. Exactly one per call.
     CallEnded {
         /// The record.
         record: Box<CallRecord>,
@@ -49,6 +49,13 @@ pub enum Fact {
     /// New documents cannot be run; the old ones still do.
     ConfigRejected {
         /// Why.
+        detail: String,
+    },
+    /// The record that a lost sip-node left of a call cannot be read: the call has no CDR.
+    RecordUnreadable {
+        /// The call.
+        call: CallId,
+        /// For the log.
         detail: String,
     },
     /// An order of an operator came after one of a newer operator: not obeyed.

@@ -14,6 +14,7 @@ mod media_node;
 mod media_nodes;
 mod modify;
 mod orders;
+mod orphans;
 mod phone;
 mod phone_reactions;
 mod registration;

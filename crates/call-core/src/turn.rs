@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sip_core::{Authenticator, ClientKey, Flow, Host, Message, Now, ServerKey, SipCommand, TokenSource};
+use voip_contract::admin::CallRecord;
 use voip_contract::media::{MediaOperation, MediaRequest};
 use voip_contract::{CallId, Epoch, Generation, LegId, NodeName};
 
+use crate::call::record;
 use crate::config::{Directory, SwitchConfig};
 use crate::drain::Drain;
 use crate::event::Action;
@@ -122,6 +124,8 @@ pub(crate) struct Session {
     pub(crate) call: CallId,
     pub(crate) epoch: Epoch,
     pub(crate) node: NodeName,
+    /// The open CDR.
+    pub(crate) record: CallRecord,
 }
 
 /// One input: when it came, what it may touch, what came of it.
@@ -210,13 +214,14 @@ impl Turn<'_> {
         let timer = self.after(patience, Timer::Media(ticket));
         let waiter = MediaWaiter { call: session.call, node: session.node.clone(), asked };
         self.core.waiting.media.insert(ticket, (waiter, timer));
+        let record = record::left_with(&op, &session.record, self.now.wall.0);
         let request = MediaRequest {
             ticket,
             session: session.call,
             epoch: session.epoch,
             generation,
             operation: op,
-            record: None,
+            record,
         };
         self.out.push(Action::Media { node: session.node.clone(), request });
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tracing::{error, info};
 use voip_contract::CallId;
-use voip_contract::admin::CallRecord;
+use voip_contract::admin::{CallRecord, EndedBy};
 
 use super::print::Printer;
 use super::{CdrError, schema};
@@ -166,7 +166,9 @@ impl Writing {
 
     fn keep(&mut self, record: CallRecord) {
         if record.ended_at_ms.is_some() {
-            self.open = self.open.saturating_sub(1);
+            // A call that was lost with another sip-node was never open here.
+            let ours = record.ended_by != Some(EndedBy::Lost);
+            self.open = self.open.saturating_sub(u64::from(ours));
         } else if record.answered_at_ms.is_none() {
             self.open += 1;
         }

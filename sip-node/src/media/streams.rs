@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{debug, warn};
 use voip_contract::Incarnation;
 use voip_contract::media::{Announcement, FromMediaNode, ToMediaNode};
 use voip_grpc::media::NodeStream;
-use voip_grpc::{Inbound, Security, Server};
+use voip_grpc::{Inbound, Server};
 
 use crate::decide::Post;
 
@@ -48,9 +47,9 @@ pub(crate) enum MediaInput {
     },
 }
 
-/// Serves media-nodes on `listener` for ever.
+/// Serves media-nodes on `server`, beside what it serves already, for ever.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    server: Server,
     incarnation: Incarnation,
     inputs: Post<MediaInput>,
 ) -> Result<(), voip_grpc::GrpcError> {
@@ -71,9 +70,8 @@ pub(crate) async fn serve(
             });
         }
     };
-    let server = Server::new(listener, Security::Plaintext).media_nodes(accepted);
     tokio::select! {
-        served = server.run(std::future::pending()) => served,
+        served = server.media_nodes(accepted).run(std::future::pending()) => served,
         () = accept => Ok(()),
     }
 }

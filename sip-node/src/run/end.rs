@@ -24,9 +24,13 @@ const LOG: Duration = Duration::from_millis(200);
 
 /// Serves until a signal or until something dies, then ends calls and writes CDRs.
 pub(super) async fn serve(opened: Opened, mut signals: Signals, args: &Args) -> Result<(), RunError> {
-    let Opened { incarnation, health, router, http, peers, watch, control, media, mut snapshot, .. } = opened;
+    let Opened {
+        incarnation, health, router, http, peers, admin, watch, control, media, mut snapshot, ..
+    } = opened;
     let mut http = tokio::spawn(voip_telemetry::http::serve(http, router, std::future::pending()));
-    let mut media = tokio::spawn(media::serve(peers, incarnation, media));
+    let ((reports, orders), admin) = admin.open();
+    let mut media = tokio::spawn(media::serve(peers.operators(reports, orders), incarnation, media));
+    tokio::spawn(admin);
     let documents = control.clone();
     let mut watch = tokio::spawn(watch.run(async move |loaded| {
         documents.put(Control::Config(loaded)).await;

@@ -16,9 +16,12 @@ use sip_core::{Endpoint, EndpointConfig, Host, ListenerId, SentBy};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use voip_contract::Incarnation;
+use voip_grpc::tls::{Reloading, TlsError};
+use voip_grpc::{Security, Server};
 use voip_telemetry::{Health, Registry};
 
 use super::RunError;
+use crate::admin::Admin;
 use crate::args::Args;
 use crate::cdr::{CDR_DATABASE, CdrWriter};
 use crate::clock::Clock;
@@ -45,7 +48,9 @@ pub(super) struct Opened {
     pub(super) health: Health,
     pub(super) router: axum::Router,
     pub(super) http: TcpListener,
-    pub(super) peers: TcpListener,
+    /// The gRPC port, for media-nodes and operators.
+    pub(super) peers: Server,
+    pub(super) admin: Admin,
     pub(super) watch: Watch,
     pub(super) control: Post<Control>,
     pub(super) media: Post<MediaInput>,
@@ -63,11 +68,12 @@ pub(super) struct Opened {
 pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     let advertised = args.advertised().ok_or(RunError::NoAddress(args.bind))?;
     let loaded = config::load(&args.config)?;
+    let security = security(args.tls.as_deref())?;
     let token = args.api_token.as_deref().map(Token::open).transpose()?;
     let lock = lock(&args.state)?;
     let listeners = bind_listeners(args.bind, &loaded.documents)?;
     let http = bind_tcp(args.http, "--http")?;
-    let peers = bind_tcp(args.peers, "--peers")?;
+    let peers = Server::new(bind_tcp(args.peers, "--peers")?, security);
     let (seed, incarnation) = random()?;
     let endpoint = Endpoint::new(endpoint_config(advertised, &loaded.documents, seed, incarnation));
     let switch = Switch::new(
@@ -109,6 +115,13 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     };
     let decider =
         threads.spawn("decisions", || Decider::new(parts).run()).map_err(start("the decision thread"))?;
+    let admin = Admin {
+        name: args.name.to_string(),
+        incarnation,
+        snapshot: snapshot.clone(),
+        config: watch.state(),
+        control: control.clone(),
+    };
     let sources =
         http::Sources { snapshot: snapshot.clone(), config: watch.state(), control: control.clone() };
     let router = http::router(health.clone(), registry, sources, token);
@@ -118,6 +131,7 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
         router,
         http,
         peers,
+        admin,
         watch,
         control,
         media,
@@ -160,6 +174,12 @@ fn bind_tcp(address: SocketAddr, option: &str) -> Result<TcpListener, BindError>
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     TcpListener::from_std(listener).map_err(failed)
+}
+
+/// Without certificates everybody is let in: that is for loopback.
+fn security(directory: Option<&Path>) -> Result<Security, TlsError> {
+    let Some(directory) = directory else { return Ok(Security::Plaintext) };
+    Ok(Security::Reloading(Arc::new(Reloading::load(directory)?)))
 }
 
 /// Where final CDRs are printed, if anywhere.

@@ -8,6 +8,8 @@ mod documents;
 mod end;
 mod media_node;
 mod node;
+mod operator;
 mod phone;
 mod robust;
 mod start;
+mod tls;

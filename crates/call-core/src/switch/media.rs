@@ -5,7 +5,7 @@ use voip_contract::media::{Announcement, MediaNotice, MediaRefusal, MediaReply, 
 use voip_contract::{CallId, Incarnation, NodeName};
 
 use super::Switch;
-use crate::call::ActiveCall;
+use crate::call::{ActiveCall, record};
 use crate::event::{Action, MediaEvent};
 use crate::fact::Fact;
 use crate::media_nodes::Arrival;
@@ -91,12 +91,29 @@ impl Switch {
         self.with_call(now, out, waiter.call, |call, turn| call.media_refused(turn, waiter.asked, &refusal));
     }
 
-    fn noticed(&mut self, now: Now, node: &NodeName, notice: &MediaNotice, out: &mut Vec<Action>) {
-        let (MediaNotice::PlayFinished { session, .. } | MediaNotice::SessionLost { session, .. }) = notice
-        else {
+    /// A call whose sip-node is lost: nobody else writes its CDR.
+    fn orphaned(&self, id: CallId, record: &[u8], lost_at_ms: u64, out: &mut Vec<Action>) {
+        if self.calls.contains_key(&id) {
             return;
+        }
+        let fact = match record::lost(record, lost_at_ms) {
+            Ok(record) if record.id == id => {
+                Fact::CallEnded { record: Box::new(record), statistics: Vec::new() }
+            }
+            Ok(_) => Fact::RecordUnreadable { call: id, detail: "it is of another call".to_owned() },
+            Err(error) => Fact::RecordUnreadable { call: id, detail: error.to_string() },
         };
-        self.with_call(now, out, *session, |call, turn| {
+        out.push(Action::Emit(fact));
+    }
+
+    fn noticed(&mut self, now: Now, node: &NodeName, notice: &MediaNotice, out: &mut Vec<Action>) {
+        let session = match notice {
+            MediaNotice::PlayFinished { session, .. } | MediaNotice::SessionLost { session, .. } => *session,
+            MediaNotice::Orphaned { session, record, lost_at_ms } => {
+                return self.orphaned(*session, record, *lost_at_ms, out);
+            }
+        };
+        self.with_call(now, out, session, |call, turn| {
             if call.media_place().is_some_and(|place| place.node == *node) {
                 call.media_noticed(turn, notice);
             }

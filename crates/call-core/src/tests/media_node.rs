@@ -19,6 +19,8 @@ pub(crate) struct MediaNode {
     pub(crate) silent: bool,
     pub(crate) connected: bool,
     pub(crate) claims: Vec<Vec<CallId>>,
+    /// The newest record of each session.
+    pub(crate) records: BTreeMap<CallId, Vec<u8>>,
 }
 
 impl MediaNode {
@@ -31,10 +33,14 @@ impl MediaNode {
             silent: false,
             connected: true,
             claims: Vec::new(),
+            records: BTreeMap::new(),
         }
     }
 
     pub(crate) fn serve(&mut self, request: &MediaRequest) -> Result<MediaOutcome, MediaRefusal> {
+        if let Some(record) = &request.record {
+            self.records.insert(request.session, record.clone());
+        }
         let begins = Session::begins_with(&request.operation);
         if let (Some(reason), true) = (self.refuses, begins && !self.sessions.contains_key(&request.session))
         {

@@ -1,7 +1,5 @@
 use std::path::PathBuf;
 
-use voip_contract::admin::EndedBy;
-
 use super::*;
 use crate::cdr::read;
 
