@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod decide;
 mod facts;
+mod files;
 mod http;
 mod media;
 mod metrics;

@@ -10,6 +10,7 @@ use voip_telemetry::{logs, shutdown};
 use crate::args::Args;
 use crate::cdr::CdrError;
 use crate::config::ConfigError;
+use crate::files;
 use crate::http::TokenError;
 use crate::transport::BindError;
 
@@ -67,6 +68,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn try_run(args: &Args) -> Result<(), RunError> {
     logs::init(&args.log, args.log_format)?;
+    files::raise_limit();
     // One thread: streams, HTTP and reloads are little work, and waking a second thread costs more than it saves.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .thread_name("io")

@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use sip_core::{Header, Method, StatusCode};
-use voip_contract::admin::EndedBy;
+use voip_contract::CallId;
+use voip_contract::admin::{CallRecord, EndedBy};
+use voip_contract::media::MediaNotice;
 
 use crate::calls::{closed_record, talk};
+use crate::media_node::MediaNode;
 use crate::node::Place;
 use crate::phone::Phone;
 
@@ -148,6 +151,41 @@ fn each_call_is_printed_once_also_over_a_restart() {
     let ended_by: Vec<_> = lines.iter().map(|line| line["cdr"]["endedBy"].as_str().unwrap()).collect();
     assert_eq!(ended_by, ["caller", "lost"], "{printed}");
     assert_ne!(lines[0]["cdr"]["id"], lines[1]["cdr"]["id"]);
+}
+
+#[test]
+fn a_call_that_another_sip_node_lost_is_recorded_and_printed_once() {
+    let place = Place::new();
+    let record = CallRecord {
+        id: CallId(7),
+        from: "1001".to_owned(),
+        to: "1002".to_owned(),
+        started_at_ms: 1_000,
+        answered_at_ms: Some(2_000),
+        ended_at_ms: None,
+        duration_ms: 0,
+        sip_status: 0,
+        q850: 0,
+        ended_by: None,
+    };
+    let left = serde_json::to_vec(&record).unwrap();
+    let orphaned = MediaNotice::Orphaned { session: record.id, record: left, lost_at_ms: 9_000 };
+    let mut printed = String::new();
+    for _ in 0..2 {
+        let mut node = place.start_with(&["--cdr-log"]);
+        let twice = vec![orphaned.clone(), orphaned.clone()];
+        let _media = MediaNode::noticing(place.peers(), "default-0", 1, twice);
+        node.wait_for_metric("voip_calls_total{outcome=\"answered\"}", 2);
+        node.signal("TERM");
+        assert_eq!(node.wait().code(), Some(0));
+        printed += &node.stdout();
+    }
+    let closed = closed_record(&place);
+    assert_eq!(
+        (closed.ended_by, closed.ended_at_ms, closed.duration_ms),
+        (Some(EndedBy::Lost), Some(9_000), 7_000)
+    );
+    assert_eq!(printed.lines().count(), 1, "{printed}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use voip_contract::media::{
-    Announcement, Direction, FromMediaNode, MediaOperation, MediaOutcome, MediaReply, SdpFacts, ToMediaNode,
+    Announcement, Direction, FromMediaNode, MediaNotice, MediaOperation, MediaOutcome, MediaReply, SdpFacts,
+    ToMediaNode,
 };
 use voip_contract::{Incarnation, NodeName};
 use voip_grpc::Security;
@@ -37,13 +38,23 @@ fn announcement(name: &str, incarnation: u64) -> Announcement {
 
 impl MediaNode {
     pub(crate) fn start(address: SocketAddr, name: &'static str, incarnation: u64) -> Self {
+        Self::noticing(address, name, incarnation, Vec::new())
+    }
+
+    /// One that has these notices to give as soon as it is connected.
+    pub(crate) fn noticing(
+        address: SocketAddr,
+        name: &'static str,
+        incarnation: u64,
+        notices: Vec<MediaNotice>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (said, heard) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(address, announcement(name, incarnation), said) => {}
+                    () = serve(address, announcement(name, incarnation), notices, said) => {}
                     _ = stopped => {}
                 }
             });
@@ -66,9 +77,17 @@ impl Drop for MediaNode {
     }
 }
 
-async fn serve(address: SocketAddr, announcement: Announcement, said: mpsc::Sender<ToMediaNode>) {
+async fn serve(
+    address: SocketAddr,
+    announcement: Announcement,
+    notices: Vec<MediaNotice>,
+    said: mpsc::Sender<ToMediaNode>,
+) {
     let mut stream = connect(address, &Security::Plaintext).await.unwrap();
     stream.outbound.send(FromMediaNode::Announce(announcement)).await.unwrap();
+    for notice in notices {
+        stream.outbound.send(FromMediaNode::Notice(notice)).await.unwrap();
+    }
     while let Some(Ok(message)) = stream.inbound.next().await {
         let _ = said.send(message.clone());
         if let ToMediaNode::Request(request) = message {
