@@ -76,10 +76,8 @@ impl Object {
         for value in values.into_iter().flat_map(serde_json::Map::values_mut) {
             *value = Value::String("REDACTED".to_owned());
         }
-        if let Some(annotations) =
-            manifest.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
-        {
-            annotations.remove(names::RENDERED);
+        if let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("annotations");
         }
         manifest
     }

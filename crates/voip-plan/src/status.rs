@@ -145,10 +145,11 @@ fn name_of(variant: &impl serde::Serialize) -> String {
 /// The first few lines of many.
 fn first_of(lines: impl IntoIterator<Item = String>) -> String {
     const SHOWN: usize = 5;
-    let lines: Vec<String> = lines.into_iter().collect();
-    let mut text = lines.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
-    if lines.len() > SHOWN {
-        text.push_str(&format!("; and {} more", lines.len() - SHOWN));
+    let mut lines = lines.into_iter();
+    let mut shown: Vec<String> = lines.by_ref().take(SHOWN).collect();
+    let more = lines.count();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
     }
-    text
+    shown.join("; ")
 }

@@ -5,5 +5,7 @@ mod histories;
 mod leases;
 mod lenience;
 mod mistakes;
+mod objects;
 mod schema;
+mod status;
 mod world;

@@ -45,13 +45,11 @@ pub(super) fn ports_allocated(round: &Round<'_>) -> Option<Finding> {
 pub(super) fn addresses_resolved(round: &Round<'_>) -> Option<Finding> {
     let (_, plan) = round.outcome.ok()?;
     let reasons = [Reason::LoadBalancerPending, Reason::NoAddress];
-    Some(match told(&plan.problems, &reasons) {
-        Some((reason, message)) => Finding::new("AddressesResolved", Is::False, &reason, message),
-        None => {
-            let message = "callers can be told where to send signaling and media";
-            Finding::new("AddressesResolved", Is::True, "Resolved", message)
-        }
-    })
+    let message = "callers can be told where to send signaling and media";
+    let resolved = || Finding::new("AddressesResolved", Is::True, "Resolved", message);
+    let pending =
+        |(reason, message): (String, String)| Finding::new("AddressesResolved", Is::False, &reason, message);
+    Some(told(&plan.problems, &reasons).map_or_else(resolved, pending))
 }
 
 /// Whether calls are possible: the first part that is not so says why not.
