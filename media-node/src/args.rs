@@ -36,6 +36,12 @@ pub struct Args {
     /// A sip-node to dial; every address that the name resolves to is dialled
     #[arg(long = "sip-node", value_name = "HOST:PORT", required = true)]
     pub sip_nodes: Vec<HostPort>,
+    /// Address where operators are served
+    #[arg(long, value_name = "IP:PORT")]
+    pub admin: Option<SocketAddr>,
+    /// Directory of tls.crt, tls.key and ca.crt [default: no TLS]
+    #[arg(long, value_name = "DIR")]
+    pub tls: Option<PathBuf>,
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, value_name = "IP:PORT")]
     pub http: SocketAddr,
@@ -45,7 +51,7 @@ pub struct Args {
     /// Relay threads [default: the CPU quota]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// How long a SIGTERM waits for calls to end
+    /// How long a SIGTERM waits for calls before it ends them
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub drain: u64,
     /// Take the end of standard input for a SIGTERM

@@ -17,12 +17,16 @@ use crate::metrics::Figures;
 use crate::ports::BoundPorts;
 use crate::prompts::Prompts;
 
+mod drain;
 pub(crate) mod link;
+mod orphans;
 mod owners;
 mod peers;
 mod sessions;
 
+use drain::Drain;
 use link::LinkEvent;
+use orphans::Orphans;
 use peers::Peers;
 use sessions::{Entry, Pending};
 
@@ -72,7 +76,9 @@ pub(crate) struct Control {
     /// What waits for a relay thread, by token.
     pending: HashMap<u64, Pending>,
     next_token: u64,
-    draining: bool,
+    drain: Drain,
+    /// What lost sip-nodes have left.
+    orphans: Orphans,
     /// Capacity and draining as last announced.
     announced: Option<(u32, bool)>,
 }
@@ -94,7 +100,8 @@ impl Control {
             sessions: HashMap::new(),
             pending: HashMap::new(),
             next_token: 0,
-            draining: false,
+            drain: Drain::default(),
+            orphans: Orphans::default(),
             announced: None,
         };
         control.report();
@@ -116,9 +123,9 @@ impl Control {
                 self.report();
             }
             LinkEvent::Message { link, message } => match message {
-                ToMediaNode::Welcome { incarnation } => self.peers.welcome(link, incarnation),
+                ToMediaNode::Welcome { incarnation } => self.greet(link, incarnation),
                 ToMediaNode::Claim { sessions } => self.claim(link, &sessions),
-                ToMediaNode::Request(request) => self.request(link, &request),
+                ToMediaNode::Request(request) => self.request(link, request),
             },
         }
     }
@@ -133,34 +140,40 @@ impl Control {
         true
     }
 
-    /// Once a second: frees orphans, looks whether ports of others have become free, announces.
+    /// Once a second: frees orphans, ends a drain, looks whether ports of others have become free, announces.
     pub(crate) fn on_tick(&mut self) {
         self.ports.reclaim();
         self.free_orphans();
+        self.look_after_orphans();
+        self.end_drained();
         self.announce();
     }
 
     /// Announces if anything but the load has changed since.
     pub(crate) fn announce_changes(&mut self) {
-        if self.announced != Some((self.capacity(), self.draining)) {
+        if self.announced != Some((self.capacity(), self.drain.is_on())) {
             self.announce();
         }
     }
 
-    /// Takes no new session from here on.
-    pub(crate) fn drain(&mut self) {
-        self.draining = true;
-        self.announce();
-    }
-
     /// Whether nothing is left to wait for.
     pub(crate) fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.pending.is_empty()
+        self.sessions.is_empty() && self.pending.is_empty() && !self.has_untold_orphans()
     }
 
     /// How many sessions there are.
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Who this is.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Ports of ours that others have, in order.
+    pub(crate) fn foreign_ports(&self) -> impl Iterator<Item = u16> {
+        self.ports.foreign_ports()
     }
 
     /// A new document runs.
@@ -194,7 +207,7 @@ impl Control {
             capacity: self.capacity(),
             sessions: count(self.sessions.len()),
             ports_in_use: count(self.ports.in_use() * 2),
-            draining: self.draining,
+            draining: self.drain.is_on(),
         }
     }
 
@@ -238,6 +251,6 @@ impl Control {
         self.figures.ports_free.set(ports(self.ports.capacity().saturating_sub(self.ports.in_use())));
         self.figures.ports_foreign.set(ports(self.ports.foreign()));
         self.figures.sip_nodes.set(self.peers.len() as u64);
-        self.figures.draining.set(u64::from(self.draining));
+        self.figures.draining.set(u64::from(self.drain.is_on()));
     }
 }

@@ -13,6 +13,7 @@ mod metrics;
 mod ports;
 mod program;
 mod prompts;
+mod report;
 
 pub use args::Args;
 pub use program::{ProgramError, run};

@@ -24,6 +24,8 @@ pub(crate) struct Figures {
     /// By outcome.
     pub(crate) requests: Counters,
     pub(crate) orphans_freed: Counter,
+    /// Records of calls given up because too many waited for a sip-node.
+    pub(crate) records_dropped: Counter,
     /// Streams given up because the sip-node did not read.
     pub(crate) links_dropped: Counter,
 }
@@ -55,6 +57,10 @@ impl Figures {
             orphans_freed: registry.counter(
                 "voip_media_orphans_freed_total",
                 "Sessions freed because no sip-node claimed them",
+            )?,
+            records_dropped: registry.counter(
+                "voip_media_records_dropped_total",
+                "Records of calls of lost sip-nodes given up because too many waited",
             )?,
             links_dropped: registry.counter(
                 "voip_media_links_dropped_total",

@@ -2,7 +2,7 @@
 //!
 //! A port that somebody else has is noted as foreign and skipped. It must not know sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -20,6 +20,8 @@ pub(crate) struct BoundPorts {
     bind: IpAddr,
     pool: PortPool,
     bound: HashMap<PortPair, Sockets>,
+    /// Which of our ports others have; a pair is not used for one of its two.
+    foreign: BTreeSet<u16>,
     /// Where the next look at foreign ports begins.
     next_look: usize,
 }
@@ -39,13 +41,13 @@ impl BoundPorts {
     /// Tries every port of `range` once. Fails when `bind` is no address of this machine.
     pub(crate) fn probe(bind: IpAddr, range: PortRange) -> io::Result<Self> {
         let mut pool = PortPool::new(range.first, range.last);
-        let mut taken = Vec::new();
+        let mut taken = BTreeSet::new();
         for port in range.first..=range.last {
             match UdpSocket::bind(SocketAddr::new(bind, port)) {
                 Ok(_) => {}
                 Err(error) if is_taken(&error) => {
                     pool.mark_foreign(port);
-                    taken.push(port);
+                    taken.insert(port);
                 }
                 Err(error) => return Err(error),
             }
@@ -54,7 +56,7 @@ impl BoundPorts {
             let (ports, last) = (taken.len(), taken.last());
             tracing::warn!(ports, first, last, "RTP ports are taken by other programs and will not be used");
         }
-        Ok(Self { bind, pool, bound: HashMap::new(), next_look: 0 })
+        Ok(Self { bind, pool, bound: HashMap::new(), foreign: taken, next_look: 0 })
     }
 
     /// Takes back foreign pairs whose ports have become free. Tries some of them; the others next time.
@@ -68,6 +70,7 @@ impl BoundPorts {
         self.next_look = if begin + tried.len() < foreign { begin + tried.len() } else { 0 };
         for pair in tried {
             if self.bind(pair).is_ok() && self.pool.reclaim(pair) {
+                self.foreign.retain(|port| *port != pair.rtp() && *port != pair.rtcp());
                 tracing::info!(port = pair.rtp(), "a pair of RTP ports is free again");
             }
         }
@@ -98,6 +101,11 @@ impl BoundPorts {
         self.pool.foreign()
     }
 
+    /// Ports that others have, in order.
+    pub(crate) fn foreign_ports(&self) -> impl Iterator<Item = u16> {
+        self.foreign.iter().copied()
+    }
+
     fn bind(&self, pair: PortPair) -> Result<Sockets, BindError> {
         let bind = |port| {
             let socket = UdpSocket::bind(SocketAddr::new(self.bind, port)).map_err(|error| match error {
@@ -121,6 +129,7 @@ impl Ports for BoundPorts {
                 }
                 Err(BindError::Foreign(port)) => {
                     tracing::warn!(port, "an RTP port was taken by another program meanwhile");
+                    self.foreign.insert(port);
                     self.pool.mark_foreign(port);
                     self.pool.release(pair);
                 }
@@ -170,6 +179,7 @@ mod tests {
         let _foreign = UdpSocket::bind((LOCALHOST, range.first + 3)).unwrap();
         let mut ports = BoundPorts::probe(LOCALHOST, range).unwrap();
         assert_eq!((ports.capacity(), ports.foreign()), (3, 1));
+        assert_eq!(ports.foreign_ports().collect::<Vec<_>>(), [range.first + 3]);
         let taken: Vec<_> = std::iter::from_fn(|| ports.take(LOCALHOST)).map(PortPair::rtp).collect();
         assert_eq!(taken, [range.first, range.first + 4, range.first + 6]);
     }
@@ -193,6 +203,7 @@ mod tests {
         drop(foreign);
         ports.reclaim();
         assert_eq!((ports.capacity(), ports.foreign()), (4, 0));
+        assert_eq!(ports.foreign_ports().next(), None);
         let taken: Vec<_> = std::iter::from_fn(|| ports.take(LOCALHOST)).map(PortPair::rtp).collect();
         assert_eq!(taken, [2, 6, 0, 4].map(|offset| range.first + offset));
     }

@@ -1,6 +1,7 @@
 //! The program from its arguments to its end: what is started in which order, and the loop that feeds control.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use voip_contract::Incarnation;
 use voip_contract::config::MediaDocument;
+use voip_contract::node_admin::NodeOrder;
+use voip_grpc::tls::{Reloading, TlsError};
+use voip_grpc::{Security, Server};
 use voip_telemetry::shutdown::{self, Signals};
 use voip_telemetry::{Health, Registry};
 
@@ -23,6 +27,7 @@ use crate::engine::{Engine, Event};
 use crate::metrics::{self, Figures};
 use crate::ports::BoundPorts;
 use crate::prompts::Prompts;
+use crate::report::{DocumentState, Reports};
 use crate::{cpu, files};
 
 /// Announcements, orphans and the document are looked at this often.
@@ -31,6 +36,10 @@ const TICK: Duration = Duration::from_secs(1);
 const LINK_QUEUE: usize = 1024;
 /// Events from relay threads that wait for control; they keep what finds no room.
 const ENGINE_QUEUE: usize = 4096;
+/// Orders that wait for control.
+const ORDER_QUEUE: usize = 4;
+/// How long sip-nodes may take to read the last that they were told.
+const LINGER: Duration = Duration::from_secs(2);
 /// Events taken in one go before others have their turn.
 const BURST: usize = 64;
 
@@ -59,6 +68,22 @@ pub enum ProgramError {
         /// Why.
         source: std::io::Error,
     },
+    /// The port for operators is taken or not ours.
+    #[error("--admin {address}: {source}")]
+    Admin {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificates at start cannot be used.
+    #[error("--tls {}: {source}", directory.display())]
+    Tls {
+        /// Where they are.
+        directory: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
     /// The system refused threads, signals or randomness.
     #[error("{action}: {source}")]
     System {
@@ -79,7 +104,12 @@ impl ProgramError {
     /// 2 for what the user can mend in arguments or documents, else 1.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Document(_) | Self::Logs(_) | Self::Bind { .. } | Self::Http { .. } => ExitCode::from(2),
+            Self::Document(_)
+            | Self::Logs(_)
+            | Self::Bind { .. }
+            | Self::Http { .. }
+            | Self::Admin { .. }
+            | Self::Tls { .. } => ExitCode::from(2),
             Self::System { .. } | Self::Metrics(_) | Self::RelayDied => ExitCode::FAILURE,
         }
     }
@@ -118,24 +148,54 @@ async fn serve(args: &Args) -> Result<(), ProgramError> {
     let (file, document) = DocumentFile::load(&args.config)?;
     let http = TcpListener::bind(args.http).await;
     let http = http.map_err(|source| ProgramError::Http { address: args.http, source })?;
+    let security = security(args)?;
     let mut signals = shutdown::signals(args.exit_with_stdin).map_err(system("install signal handlers"))?;
     let (health, registry) = (Health::new(&[PORTS_PART, SIP_NODE_PART]), Registry::new());
     let (events, engine_events) = mpsc::channel(ENGINE_QUEUE);
     let control = start(args, &document, &events, &health, &registry)?;
     let (links, link_events) = mpsc::channel(LINK_QUEUE);
     for peer in &args.sip_nodes {
-        tokio::spawn(keep_dialling(peer.clone(), links.clone()));
+        tokio::spawn(keep_dialling(peer.clone(), security.clone(), links.clone()));
     }
+    let document = DocumentState { fingerprint: document.fingerprint, rejected: None };
+    let reports = Reports::new(&control, &document);
+    let orders = serve_operators(args, &security, &reports).await?;
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let router = voip_telemetry::http::router(health.clone(), registry);
     let server = tokio::spawn(voip_telemetry::http::serve(http, router, async {
         let _ = http_stopped.await;
     }));
-    let mut running = Running { control, args, file, engine_events, link_events };
+    let mut running = Running { control, args, file, document, reports, engine_events, link_events, orders };
     let result = running.until_told(&mut signals).await;
     drop(stop_http);
     let _ = server.await;
     result
+}
+
+fn security(args: &Args) -> Result<Security, ProgramError> {
+    let Some(directory) = &args.tls else { return Ok(Security::Plaintext) };
+    let reloading = Reloading::load(directory)
+        .map_err(|source| ProgramError::Tls { directory: directory.clone(), source })?;
+    Ok(Security::Reloading(Arc::new(reloading)))
+}
+
+/// What operators order; without `--admin` nobody can.
+async fn serve_operators(
+    args: &Args,
+    security: &Security,
+    reports: &Reports,
+) -> Result<mpsc::Receiver<NodeOrder>, ProgramError> {
+    let (given, orders) = mpsc::channel(ORDER_QUEUE);
+    let Some(address) = args.admin else { return Ok(orders) };
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| ProgramError::Admin { address, source })?;
+    let server = Server::new(listener, security.clone()).operators(reports.subscribe(), given);
+    tokio::spawn(async move {
+        if let Err(error) = server.run(std::future::pending()).await {
+            tracing::error!(%error, "operators are no longer served");
+        }
+    });
+    Ok(orders)
 }
 
 fn start(
@@ -189,11 +249,31 @@ fn orphan_after(document: &MediaDocument) -> Duration {
     Duration::from_secs(u64::from(document.orphan_seconds))
 }
 
-/// Waits for ever without a deadline.
-async fn reached(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
+/// Waits for ever when there is nothing to wait for.
+async fn passed(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Nobody has asked for it.
+    No,
+    /// When the last call has ended or the time is over.
+    WithTheCalls,
+    /// When the streams have ended.
+    Lingering {
+        /// Or then.
+        until: Instant,
+    },
+}
+
+impl Ending {
+    fn is_over(self, alone: bool) -> bool {
+        matches!(self, Self::Lingering { until } if alone || Instant::now() >= until)
     }
 }
 
@@ -202,8 +282,11 @@ struct Running<'a> {
     control: Control,
     args: &'a Args,
     file: DocumentFile,
+    document: DocumentState,
+    reports: Reports,
     engine_events: mpsc::Receiver<Event>,
     link_events: mpsc::Receiver<LinkEvent>,
+    orders: mpsc::Receiver<NodeOrder>,
 }
 
 impl Running<'_> {
@@ -212,34 +295,48 @@ impl Running<'_> {
     async fn until_told(&mut self, signals: &mut Signals) -> Result<(), ProgramError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut deadline: Option<Instant> = None;
+        let mut ending = Ending::No;
         loop {
             tokio::select! {
                 cause = signals.next() => {
                     tracing::info!(?cause, sessions = self.control.sessions(), "told to end");
-                    if deadline.is_some() {
+                    if ending != Ending::No {
                         return Ok(());
                     }
-                    self.control.drain();
-                    deadline = Some(Instant::now() + Duration::from_secs(self.args.drain));
+                    self.control.end_within(Duration::from_secs(self.args.drain));
+                    ending = Ending::WithTheCalls;
                 }
-                () = reached(deadline) => {
-                    tracing::info!(sessions = self.control.sessions(), "ends");
-                    return Ok(());
+                () = passed(self.control.drain_ends_in()), if !self.control.is_over() => {
+                    self.control.end_drained();
                 }
                 Some(event) = self.engine_events.recv() => self.engine_burst(event)?,
                 Some(event) = self.link_events.recv() => self.link_burst(event),
-                _ = tick.tick() => {
-                    self.poll_document();
-                    self.control.on_tick();
-                }
+                Some(order) = self.orders.recv() => self.control.order(order),
+                _ = tick.tick() => self.tick(),
             }
             self.control.announce_changes();
-            if deadline.is_some() && self.control.is_idle() {
-                tracing::info!("drained");
+            self.reports.publish_changes(&self.control, &self.document);
+            ending = self.next(ending);
+            if ending.is_over(self.control.is_alone()) {
+                tracing::info!("ends");
                 return Ok(());
             }
         }
+    }
+
+    fn tick(&mut self) {
+        self.poll_document();
+        self.control.on_tick();
+        self.reports.publish(&self.control, &self.document);
+    }
+
+    /// Once there is nothing left to wait for, the sip-nodes are given the time to read what they were told last.
+    fn next(&mut self, ending: Ending) -> Ending {
+        if ending == Ending::WithTheCalls && (self.control.is_idle() || self.control.is_over()) {
+            self.control.hang_up();
+            return Ending::Lingering { until: Instant::now() + LINGER };
+        }
+        ending
     }
 
     fn engine_burst(&mut self, first: Event) -> Result<(), ProgramError> {
@@ -271,10 +368,12 @@ impl Running<'_> {
             Some(Ok(document)) => {
                 tracing::info!(fingerprint = %document.fingerprint, "a new document runs");
                 self.control.set_document(addresses(self.args, &document), orphan_after(&document));
+                self.document = DocumentState { fingerprint: document.fingerprint, rejected: None };
             }
             Some(Err(error)) => {
                 tracing::error!(%error, "the new document is refused; the last good one stays");
                 self.control.document_rejected();
+                self.document.rejected = Some(error.to_string());
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use voip_contract::media::{FromMediaNode, ToMediaNode};
+use voip_grpc::Security;
 
 use crate::args::HostPort;
 
@@ -51,7 +52,7 @@ pub(crate) enum LinkEvent {
 }
 
 /// Keeps a stream to every address of `peer`.
-pub(crate) async fn keep_dialling(peer: HostPort, events: mpsc::Sender<LinkEvent>) {
+pub(crate) async fn keep_dialling(peer: HostPort, security: Security, events: mpsc::Sender<LinkEvent>) {
     let mut dialled = Dialled::default();
     let mut interval = tokio::time::interval(RESOLVE_INTERVAL);
     let mut resolved_before = true;
@@ -59,7 +60,7 @@ pub(crate) async fn keep_dialling(peer: HostPort, events: mpsc::Sender<LinkEvent
         interval.tick().await;
         match tokio::net::lookup_host(peer.as_str()).await {
             Ok(addresses) => {
-                dialled.update(addresses.take(MAX_ADDRESSES), &events);
+                dialled.update(addresses.take(MAX_ADDRESSES), &security, &events);
                 resolved_before = true;
             }
             // A resolver that fails says nothing about the addresses known: they stay.
@@ -85,14 +86,19 @@ struct Dialler {
 }
 
 impl Dialled {
-    fn update(&mut self, addresses: impl Iterator<Item = SocketAddr>, events: &mpsc::Sender<LinkEvent>) {
+    fn update(
+        &mut self,
+        addresses: impl Iterator<Item = SocketAddr>,
+        security: &Security,
+        events: &mpsc::Sender<LinkEvent>,
+    ) {
         let addresses: Vec<_> = addresses.collect();
         self.tasks.retain(|address, dialler| addresses.contains(address) && !dialler.task.is_finished());
         for address in addresses {
             self.tasks.entry(address).or_insert_with(|| {
                 let (wanted, unwanted) = oneshot::channel();
-                let task = tokio::spawn(dial_for_ever(address, events.clone(), unwanted)).abort_handle();
-                Dialler { task, _wanted: wanted }
+                let dialling = dial_for_ever(address, security.clone(), events.clone(), unwanted);
+                Dialler { task: tokio::spawn(dialling).abort_handle(), _wanted: wanted }
             });
         }
     }
@@ -100,13 +106,14 @@ impl Dialled {
 
 async fn dial_for_ever(
     address: SocketAddr,
+    security: Security,
     events: mpsc::Sender<LinkEvent>,
     mut unwanted: oneshot::Receiver<()>,
 ) {
     let mut pause = SHORTEST_PAUSE;
     let mut reported = false;
     loop {
-        match voip_grpc::media::connect(address, &voip_grpc::Security::Plaintext).await {
+        match voip_grpc::media::connect(address, &security).await {
             Ok(stream) => {
                 pause = SHORTEST_PAUSE;
                 reported = false;

@@ -1,13 +1,15 @@
 //! Whose sessions are whose: claims, lost owners, orphans.
 //!
 //! A sip-node that is cut off and comes back finds its sessions as they were; one that is gone for good leaves them,
-//! and their phones go on talking, until nobody has claimed them for `orphan_seconds`.
+//! and their phones go on talking, until nobody has claimed them for `orphan_seconds`. Then another sip-node is told.
 
 use voip_contract::media::{FromMediaNode, MediaNotice};
 use voip_contract::{CallId, Incarnation};
 
 use super::Control;
 use super::link::LinkId;
+use super::orphans::unix_ms;
+use super::sessions::Orphaned;
 
 impl Control {
     /// The speaker wants these. What else was its own is freed; what it takes over from another is its own now.
@@ -43,16 +45,17 @@ impl Control {
 
     /// A stream is gone. Sessions whose owner has no other wait for a claim from now on.
     pub(super) fn lose(&mut self, link: LinkId) {
+        self.orphans_untold_by(link);
         if let Some(owner) = self.peers.remove(link) {
             self.orphan(owner);
         }
     }
 
     fn orphan(&mut self, owner: Incarnation) {
-        let now = self.engine.now();
+        let orphaned = Orphaned { since: self.engine.now(), at_ms: unix_ms() };
         let mut orphans = 0_usize;
         for entry in self.sessions.values_mut().filter(|entry| entry.owner == owner) {
-            entry.orphaned_at = Some(now);
+            entry.orphaned = Some(orphaned);
             orphans += 1;
         }
         if orphans > 0 {
@@ -68,7 +71,7 @@ impl Control {
     pub(super) fn free_orphans(&mut self) {
         let now = self.engine.now();
         let expired = |entry: &super::Entry| {
-            entry.orphaned_at.is_some_and(|since| now.saturating_sub(since) >= self.orphan_after)
+            entry.orphaned.is_some_and(|orphaned| now.saturating_sub(orphaned.since) >= self.orphan_after)
         };
         let orphans: Vec<_> =
             self.sessions.iter().filter(|(_, entry)| expired(entry)).map(|(id, _)| *id).collect();
@@ -77,7 +80,7 @@ impl Control {
         }
         for session in orphans {
             self.figures.orphans_freed.increment();
-            self.free(session);
+            self.leave(session);
         }
     }
 }

@@ -10,7 +10,8 @@ use super::link::LinkId;
 
 /// One stream.
 struct Peer {
-    outbound: mpsc::Sender<FromMediaNode>,
+    /// None once nothing more will be said.
+    outbound: Option<mpsc::Sender<FromMediaNode>>,
     /// Dropping it ends the stream.
     _open: oneshot::Sender<()>,
     /// Known once it has said so.
@@ -30,7 +31,7 @@ impl Peers {
         outbound: mpsc::Sender<FromMediaNode>,
         open: oneshot::Sender<()>,
     ) {
-        self.by_link.insert(link, Peer { outbound, _open: open, owner: None });
+        self.by_link.insert(link, Peer { outbound: Some(outbound), _open: open, owner: None });
     }
 
     pub(super) fn welcome(&mut self, link: LinkId, owner: Incarnation) {
@@ -49,6 +50,19 @@ impl Peers {
         self.by_link.iter().rev().find(|(_, peer)| peer.owner == Some(owner)).map(|(link, _)| *link)
     }
 
+    /// The newest stream to anybody but `owner`.
+    pub(super) fn link_to_other(&self, owner: Incarnation) -> Option<LinkId> {
+        let other = |peer: &Peer| peer.outbound.is_some() && peer.owner.is_some_and(|known| known != owner);
+        self.by_link.iter().rev().find(|(_, peer)| other(peer)).map(|(link, _)| *link)
+    }
+
+    /// Nothing more is said on any stream; what was said is still delivered.
+    pub(super) fn hang_up(&mut self) {
+        for peer in self.by_link.values_mut() {
+            peer.outbound = None;
+        }
+    }
+
     /// Forgets a stream. Gives its owner when that has no other.
     pub(super) fn remove(&mut self, link: LinkId) -> Option<Incarnation> {
         let owner = self.by_link.remove(&link)?.owner?;
@@ -57,8 +71,10 @@ impl Peers {
 
     /// False when the stream's queue is full. A stream that is closed already will be reported as down.
     pub(super) fn send(&self, link: LinkId, message: FromMediaNode) -> bool {
-        let Some(peer) = self.by_link.get(&link) else { return true };
-        !matches!(peer.outbound.try_send(message), Err(mpsc::error::TrySendError::Full(_)))
+        let Some(outbound) = self.by_link.get(&link).and_then(|peer| peer.outbound.as_ref()) else {
+            return true;
+        };
+        !matches!(outbound.try_send(message), Err(mpsc::error::TrySendError::Full(_)))
     }
 
     pub(super) fn links(&self) -> Vec<LinkId> {
@@ -93,6 +109,7 @@ mod tests {
         peers.welcome(1, owner);
         peers.welcome(2, owner);
         assert_eq!(peers.link_to(owner), Some(2));
+        assert_eq!((peers.link_to_other(owner), peers.link_to_other(Incarnation(8))), (None, Some(2)));
         assert_eq!(peers.remove(2), None);
         assert_eq!(peers.link_to(owner), Some(1));
         assert_eq!(peers.remove(1), Some(owner));

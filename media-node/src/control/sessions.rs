@@ -22,17 +22,28 @@ pub(super) struct Entry {
     session: Session,
     thread: ThreadIndex,
     pub(super) owner: Incarnation,
-    /// Since when its owner has been gone.
-    pub(super) orphaned_at: Option<Duration>,
+    /// Its owner is gone.
+    pub(super) orphaned: Option<Orphaned>,
+    /// The newest that an owner has left for whoever must write it.
+    pub(super) record: Option<Vec<u8>>,
     /// Legs whose prompts ended while nobody was there to be told; at most one entry per leg.
     pub(super) finished: Vec<LegId>,
+}
+
+/// When an owner was lost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Orphaned {
+    /// On the engine's clock.
+    pub(super) since: Duration,
+    /// Unix time.
+    pub(super) at_ms: u64,
 }
 
 impl Entry {
     /// `owner` has spoken for it.
     pub(super) fn owned_by(&mut self, owner: Incarnation) {
         self.owner = owner;
-        self.orphaned_at = None;
+        self.orphaned = None;
     }
 }
 
@@ -45,12 +56,16 @@ pub(super) struct Pending {
 }
 
 impl Control {
-    pub(super) fn request(&mut self, link: LinkId, request: &MediaRequest) {
+    pub(super) fn request(&mut self, link: LinkId, mut request: MediaRequest) {
         let Some(owner) = self.peers.owner(link) else {
             return tracing::warn!("a sip-node asks before it has said who it is");
         };
         let mut effects = Vec::new();
-        let result = self.decide(owner, request, &mut effects);
+        let record = request.record.take();
+        let result = self.decide(owner, &request, &mut effects);
+        if let (Ok(_), Some(_), Some(entry)) = (&result, &record, self.sessions.get_mut(&request.session)) {
+            entry.record = record;
+        }
         self.figures.requests.increment(&[Label::Word(outcome_word(&result))]);
         if let Err(MediaRefusal { reason, detail }) = &result {
             tracing::debug!(session = %request.session, ?reason, detail, "request refused");
@@ -92,7 +107,7 @@ impl Control {
     }
 
     fn begin(&mut self, owner: Incarnation, request: &MediaRequest) -> Result<(), MediaRefusal> {
-        if self.draining {
+        if self.drain.is_on() {
             return Err(refusal(RefusalReason::Unavailable, "the node is draining"));
         }
         // A session has a leg at least, so that ports bound the table.
@@ -100,8 +115,8 @@ impl Control {
             return Err(refusal(RefusalReason::Unavailable, "the table of sessions is full"));
         }
         let session = Session::new(request.session, request.epoch);
-        let entry =
-            Entry { session, thread: self.engine.place(), owner, orphaned_at: None, finished: Vec::new() };
+        let thread = self.engine.place();
+        let entry = Entry { session, thread, owner, orphaned: None, record: None, finished: Vec::new() };
         self.sessions.insert(request.session, entry);
         Ok(())
     }
