@@ -23,6 +23,7 @@ use voip_grpc::{Security, Server};
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const FIRST_PORT: u16 = 20_000;
+pub(crate) const ADMIN_PORT: u16 = 7001;
 pub(crate) const CALLER: LegId = LegId(0);
 pub(crate) const CALLEE: LegId = LegId(1);
 
@@ -75,6 +76,7 @@ impl Node {
             .arg(&directory)
             .args(["--bind", &address.to_string(), "--ports", &format!("{FIRST_PORT}-{last}")])
             .args(["--calls", &setup.calls.to_string(), "--sip-node", &format!("{address}:7000")])
+            .args(["--admin", &format!("{address}:{ADMIN_PORT}")])
             .args(["--http", &format!("{address}:8080"), "--exit-with-stdin", "--log", "warn"])
             .args(&setup.extra)
             .stdin(Stdio::piped())
@@ -182,6 +184,10 @@ pub(crate) struct SipNode {
 impl SipNode {
     /// Listens where `node` dials, waits for it, and says who it is.
     pub(crate) async fn start(node: &Node, incarnation: u64) -> Self {
+        Self::start_with(node, incarnation, Security::Plaintext).await
+    }
+
+    pub(crate) async fn start_with(node: &Node, incarnation: u64, security: Security) -> Self {
         let listener = soon("the port of the sip-node", async {
             loop {
                 match TcpListener::bind((node.address, 7000)).await {
@@ -193,7 +199,7 @@ impl SipNode {
         .await;
         let (sender, mut streams) = mpsc::channel(4);
         let (serving, ended) = oneshot::channel::<()>();
-        let server = Server::new(listener, Security::Plaintext).media_nodes(sender);
+        let server = Server::new(listener, security).media_nodes(sender);
         tokio::spawn(server.run(async {
             let _ = ended.await;
         }));
@@ -241,6 +247,17 @@ impl SipNode {
         generation: u32,
         operation: MediaOperation,
     ) -> Result<MediaOutcome, MediaRefusal> {
+        self.ask_with(session, generation, operation, None).await
+    }
+
+    /// Asks, and leaves the record of the call.
+    pub(crate) async fn ask_with(
+        &mut self,
+        session: CallId,
+        generation: u32,
+        operation: MediaOperation,
+        record: Option<&[u8]>,
+    ) -> Result<MediaOutcome, MediaRefusal> {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let generation = Generation(generation);
@@ -250,7 +267,7 @@ impl SipNode {
             epoch: Epoch(1),
             generation,
             operation,
-            record: None,
+            record: record.map(<[u8]>::to_vec),
         }))
         .await;
         loop {
@@ -283,6 +300,12 @@ impl SipNode {
                 _ => {}
             }
         }
+    }
+
+    /// Answers the phone's offer and leaves `record`.
+    pub(crate) async fn answer_with(&mut self, session: CallId, phone: &Phone, record: &[u8]) {
+        let operation = MediaOperation::AnswerLocally { leg: phone.spec(CALLER), sdp: phone.sdp() };
+        self.ask_with(session, 1, operation, Some(record)).await.unwrap();
     }
 
     /// Joins two phones; returns where each is to send.
