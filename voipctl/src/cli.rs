@@ -38,7 +38,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the cluster that FILE describes on this machine, until Ctrl-C
     Up(UpArgs),
-    /// Show what up would run, without running anything
+    /// Show what up would run, or the Kubernetes objects, without running anything
     Plan(PlanArgs),
     /// Make a call and check its audio
     Call(CallArgs),
@@ -77,16 +77,22 @@ pub(crate) struct UpArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Without -o it is what up would run on this machine. With -o it is the objects
+that the operator would apply in a Kubernetes that has what FILE asks: nodes
+node-1, node-2, .. with the labels that pools select, a load balancer, and
+admission that allows the host network. Values of Secrets are not shown.
+
 Examples:
   voipctl plan examples/quickstart.yaml
-  voipctl plan office.yaml --address 192.168.1.10 -o json")]
+  voipctl plan office.yaml --address 192.168.1.10
+  voipctl plan office.yaml -o yaml")]
 pub(crate) struct PlanArgs {
     /// What to plan for; - for standard input
     pub(crate) file: PathBuf,
     /// Address of this machine that phones reach [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", conflicts_with = "output")]
     pub(crate) address: Option<IpAddr>,
-    /// Print for machines
+    /// Print the Kubernetes objects
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<PlanOutput>,
 }
@@ -156,9 +162,9 @@ pub(crate) enum Output {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanOutput {
-    /// One JSON document on standard output, nothing else.
+    /// One JSON document on standard output, a List of the objects.
     Json,
-    /// The same as YAML.
+    /// A stream of YAML documents.
     Yaml,
 }
 

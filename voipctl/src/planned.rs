@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use voip_api::SipUser;
-use voip_plan::{FieldError, Plan, Problem, Resources, SecretValue, laptop_world, plan, validate};
+use voip_plan::{
+    FieldError, Observed, Plan, Problem, Resources, SecretValue, ValidCluster, invented_world, laptop_world,
+    plan, validate,
+};
 
 use crate::load::{LoadError, Loaded, ObjectId, load};
 use crate::state::{Passwords, StateDir, StateError, random_password};
@@ -15,6 +18,8 @@ use crate::state::{Passwords, StateDir, StateError, random_password};
 pub(crate) struct Planned {
     /// What was written.
     pub(crate) loaded: Loaded,
+    /// What was checked.
+    pub(crate) valid: ValidCluster,
     /// What follows from it.
     pub(crate) plan: Plan,
     /// The users in the order of the file.
@@ -58,6 +63,24 @@ pub(crate) enum Generated<'a> {
     Kept(&'a StateDir),
 }
 
+/// What is planned for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum World {
+    /// This machine, reached at the address or only from itself.
+    Laptop(Option<IpAddr>),
+    /// An invented Kubernetes that has what the file asks.
+    Invented,
+}
+
+impl World {
+    fn observe(self, cluster: &voip_api::VoipCluster) -> Observed {
+        match self {
+            Self::Laptop(address) => laptop_world(cluster, address),
+            Self::Invented => invented_world(cluster),
+        }
+    }
+}
+
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
@@ -75,15 +98,11 @@ pub(crate) enum PlanError {
     Random(#[from] getrandom::Error),
 }
 
-/// Loads, validates and plans `file` for this machine, reached at `address` or only from itself.
-pub(crate) fn plan_file(
-    file: &Path,
-    address: Option<IpAddr>,
-    generated: Generated<'_>,
-) -> Result<Planned, PlanError> {
+/// Loads, validates and plans `file`.
+pub(crate) fn plan_file(file: &Path, world: World, generated: Generated<'_>) -> Result<Planned, PlanError> {
     let mut loaded = load(file)?;
     let mut resources = resources(&mut loaded);
-    let observed = laptop_world(&resources.cluster, address);
+    let observed = world.observe(&resources.cluster);
     // Passwords are only made for a file that is right otherwise.
     resources.passwords = passwords(&resources, |_| Ok("unused".to_owned()))?;
     validate(&resources, &observed).map_err(|errors| mistakes(&loaded, &errors))?;
@@ -97,7 +116,7 @@ pub(crate) fn plan_file(
     }
     let advice = plan.advice.iter().map(|problem| located_problem(&loaded, problem)).collect();
     let users = resources.users.iter().map(|user| planned_user(user, &resources)).collect();
-    Ok(Planned { loaded, plan, users, advice })
+    Ok(Planned { loaded, valid, plan, users, advice })
 }
 
 fn resources(loaded: &mut Loaded) -> Resources {

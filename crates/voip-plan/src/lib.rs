@@ -19,6 +19,7 @@ mod addresses;
 mod capacity;
 mod digest;
 mod documents;
+mod invented;
 mod laptop;
 mod leases;
 mod nodes;
@@ -37,6 +38,7 @@ mod tests;
 pub use addresses::{Address, AddressSource};
 pub use capacity::Capacity;
 pub use documents::Documents;
+pub use invented::invented_world;
 pub use laptop::{LAPTOP_NODES, LAPTOP_SPACE, laptop_world};
 pub use observed::{
     Admission, Component, Environment, MediaWorkload, Node, Observed, Pod, SignalingService, Taint, Verdict,

@@ -2,6 +2,7 @@
 
 mod examples;
 mod histories;
+mod invented;
 mod leases;
 mod lenience;
 mod mistakes;

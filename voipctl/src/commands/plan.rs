@@ -1,13 +1,15 @@
-//! `voipctl plan`: what `up` would run.
+//! `voipctl plan`: what `up` would run, or the objects that the operator would apply.
 
 use std::fmt::Write;
 
+use serde_json::{Value, json};
+use voip_plan::objects::{Release, render};
 use voip_plan::{AddressSource, NetworkMode, NetworkReason, Plan};
 
 use crate::cli::{PlanArgs, PlanOutput};
 use crate::commands::up::check_address;
 use crate::failure::Failure;
-use crate::planned::{Generated, Planned, plan_file};
+use crate::planned::{Generated, Planned, World, plan_file};
 use crate::show;
 
 /// Runs the command.
@@ -15,15 +17,35 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
     if let Some(address) = args.address {
         check_address(address).map_err(Failure::input)?;
     }
-    let planned = plan_file(&args.file, args.address, Generated::Unneeded).map_err(Failure::input)?;
+    let world = if args.output.is_some() { World::Invented } else { World::Laptop(args.address) };
+    let planned = plan_file(&args.file, world, Generated::Unneeded).map_err(Failure::input)?;
     match args.output {
-        Some(PlanOutput::Json) => show::print(&show::json(&planned.plan)),
-        Some(PlanOutput::Yaml) => {
-            show::print(&serde_saphyr::to_string(&planned.plan).map_err(Failure::failed)?);
+        Some(PlanOutput::Json) => {
+            let list = json!({"apiVersion": "v1", "kind": "List", "items": objects(&planned)?});
+            show::print(&show::json(&list));
         }
+        Some(PlanOutput::Yaml) => show::print(&yaml(&objects(&planned)?)?),
         None => show::print(&text(&planned)),
     }
     Ok(())
+}
+
+/// As the operator applies them, leases first; values of Secrets are not shown.
+fn objects(planned: &Planned) -> Result<Vec<Value>, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let release = Release {
+        version: version.to_owned(),
+        signaling_image: format!("voip/sip-node:{version}"),
+        media_image: format!("voip/media-node:{version}"),
+    };
+    let leases = planned.plan.leases.iter().map(|lease| serde_json::to_value(lease).map_err(Failure::failed));
+    let rendered = render(&planned.valid, &planned.plan, &release).into_iter();
+    leases.chain(rendered.map(|object| Ok(object.redacted()))).collect()
+}
+
+fn yaml(objects: &[Value]) -> Result<String, Failure> {
+    let documents: Result<Vec<String>, _> = objects.iter().map(serde_saphyr::to_string).collect();
+    Ok(documents.map_err(Failure::failed)?.join("---\n"))
 }
 
 /// The plan for people.

@@ -19,7 +19,7 @@ use voip_telemetry::shutdown::{Signals, signals};
 use crate::cli::UpArgs;
 use crate::commands::plan;
 use crate::failure::Failure;
-use crate::planned::{Generated, Planned, plan_file};
+use crate::planned::{Generated, Planned, World, plan_file};
 use crate::show;
 use crate::state::{RunFile, StateDir};
 use crate::supervise::{Event, Supervisor};
@@ -52,7 +52,8 @@ async fn up(state: &StateDir, args: &UpArgs) -> Result<(), Failure> {
     let _lock = state.lock().map_err(Failure::input)?;
     // Before the file is read, so that no edit after that is missed.
     let edits = Edits::new(&args.file);
-    let planned = plan_file(&args.file, Some(address), Generated::Kept(state)).map_err(Failure::input)?;
+    let planned = plan_file(&args.file, World::Laptop(Some(address)), Generated::Kept(state))
+        .map_err(Failure::input)?;
     show::print(&plan::text(&planned));
     let sockets = Sockets::of(&planned).map_err(Failure::input)?;
     sockets.check(&planned).map_err(Failure::input)?;
@@ -122,7 +123,11 @@ impl Running<'_> {
     /// Takes over what FILE says now, or says why not.
     async fn apply(&mut self) -> Result<(), Failure> {
         let file = self.edits.file().display().to_string();
-        let wanted = match plan_file(self.edits.file(), Some(self.address), Generated::Kept(self.state)) {
+        let wanted = match plan_file(
+            self.edits.file(),
+            World::Laptop(Some(self.address)),
+            Generated::Kept(self.state),
+        ) {
             Ok(wanted) => wanted,
             Err(error) => {
                 show::complain(&format!(

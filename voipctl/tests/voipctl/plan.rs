@@ -25,15 +25,25 @@ fn the_table_names_nodes_ranges_addresses_capacity_and_mode() {
 }
 
 #[test]
-fn machines_get_the_same_as_json_and_yaml() {
+fn machines_get_the_kubernetes_objects_as_json_and_yaml() {
     let site = Site::new();
-    let plan_json = plan(&site, &["-o", "json"]);
-    let value = json(&plan_json.out);
-    assert_eq!(value["media"].as_array().unwrap().len(), 2);
-    assert_eq!(value["capacity"]["calls"], 8);
-    assert_eq!(value["network"]["reason"], "Local");
+    let value = json(&plan(&site, &["-o", "json"]).out);
+    let items = value["items"].as_array().unwrap();
+    let of_kind = |kind: &str| items.iter().filter(|item| item["kind"] == kind).count();
+    let kinds = ["RtpPortLease", "ServiceAccount", "ConfigMap", "Service", "Deployment", "DaemonSet"];
+    assert_eq!(kinds.map(of_kind), [2, 2, 2, 3, 1, 2], "{value}");
+    assert_eq!(items[0]["spec"]["space"]["name"], "node-1", "leases come first");
     let yaml = plan(&site, &["-o", "yaml"]).out;
-    assert!(yaml.contains("name: default-0"), "{yaml}");
+    let documents = yaml.split("---\n").count();
+    assert_eq!(documents, items.len());
+    assert!(yaml.contains("name: office-sip") && yaml.contains("kind: Deployment"), "{yaml}");
+}
+
+#[test]
+fn the_address_of_this_machine_is_nothing_to_kubernetes() {
+    let refused = plan(&Site::new(), &["-o", "yaml", "--address", "127.0.0.2"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("--address"), "{}", refused.err);
 }
 
 #[test]
@@ -66,8 +76,10 @@ fn every_example_is_planned() {
     for entry in std::fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
-            let finished = Finished::of(voipctl().arg("plan").arg(&path));
-            assert_eq!(finished.code, Some(0), "{}: {}", path.display(), finished.err);
+            for more in [&[][..], &["-o", "yaml"]] {
+                let finished = Finished::of(voipctl().arg("plan").arg(&path).args(more));
+                assert_eq!(finished.code, Some(0), "{}: {}", path.display(), finished.err);
+            }
             count += 1;
         }
     }
