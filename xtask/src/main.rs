@@ -3,6 +3,7 @@
 mod check;
 mod cluster;
 mod codegen;
+mod images;
 mod oci;
 mod peers;
 
@@ -30,7 +31,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filters: Vec<String>,
     },
-    /// Writes the generated files: crds/, docs/resources.md, gRPC types.
+    /// Writes the generated files: crds/, docs/resources.md, the chart's CRDs and README, gRPC types.
     Codegen {
         /// Write nothing; fail when a file is stale.
         #[arg(long)]
@@ -38,6 +39,8 @@ enum Task {
     },
     /// A real Kubernetes on this machine, for the tests.
     Cluster(cluster::Arguments),
+    /// Container images of the programs, as OCI archives that `ctr images import` takes.
+    Images(images::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,5 +60,6 @@ fn run() -> Result<()> {
         Task::Test { filters } => check::test(root, &filters),
         Task::Codegen { check } => codegen::run(root, check),
         Task::Cluster(arguments) => cluster::run(root, arguments),
+        Task::Images(arguments) => images::run(root, &arguments),
     }
 }
