@@ -34,6 +34,8 @@ pub(crate) struct Cli {
     pub(crate) state_dir: Option<PathBuf>,
 }
 
+// Made once; a smaller one would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the cluster that FILE describes on this machine, until Ctrl-C
