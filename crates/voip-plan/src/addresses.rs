@@ -51,6 +51,12 @@ pub(crate) fn media_address(valid: &ValidCluster, node: &Node) -> Option<Address
         .min_by_key(|found| (found.source, found.address))
 }
 
+/// The address of the node itself at which callers reach it: the outer one if there is any.
+pub(crate) fn node_address(node: &Node) -> Option<Address> {
+    let own = node.addresses.iter().copied().filter(|address| reachable(*address));
+    own.min_by_key(|found| (found.source, found.address))
+}
+
 /// The address to which the sockets of `node` are bound: its own, whatever is advertised.
 pub(crate) fn bind_address(node: &Node) -> Option<IpAddr> {
     let own = |source| node.addresses.iter().find(|address| address.source == source);

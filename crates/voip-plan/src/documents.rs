@@ -1,9 +1,13 @@
 //! The config documents that the programs of a cluster load.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
-use voip_contract::config::{DOCUMENT_VERSION, MediaDocument, SipDocument, UsersDocument};
+use voip_contract::config::{DOCUMENT_VERSION, Listener, MediaDocument, SipDocument, UsersDocument};
 
 use crate::digest::fingerprint;
+use crate::observed::Environment;
+use crate::plan::SignalingPod;
 use crate::validate::ValidCluster;
 
 /// How long a media-node keeps a session without an owner, seconds.
@@ -21,7 +25,11 @@ pub struct Documents {
 }
 
 /// Renders them. The fingerprint is of the content without it.
-pub(crate) fn render(valid: &ValidCluster) -> Documents {
+pub(crate) fn render(
+    valid: &ValidCluster,
+    environment: Environment,
+    signaling: &[SignalingPod],
+) -> Documents {
     let mut sip = SipDocument {
         version: DOCUMENT_VERSION,
         fingerprint: String::new(),
@@ -29,7 +37,7 @@ pub(crate) fn render(valid: &ValidCluster) -> Documents {
         domains: valid.domains.clone(),
         realm: valid.realm.clone(),
         digest_algorithms: valid.algorithms.clone(),
-        listeners: valid.listeners.clone(),
+        listeners: listeners(valid, environment, signaling),
         local_cidrs: Vec::new(),
         dialplans: valid.dialplans.clone(),
     };
@@ -46,6 +54,20 @@ pub(crate) fn render(valid: &ValidCluster) -> Documents {
     };
     media.fingerprint = content(&media);
     Documents { sip, users, media }
+}
+
+/// On a laptop the program is started with what it tells callers; in Kubernetes that follows from what happens after its
+/// start.
+fn listeners(valid: &ValidCluster, environment: Environment, signaling: &[SignalingPod]) -> Vec<Listener> {
+    let mut listeners = valid.listeners.clone();
+    if environment == Environment::Kubernetes {
+        for listener in &mut listeners {
+            let mut addresses = signaling.iter().flat_map(|pod| &pod.addresses);
+            let told = addresses.find(|address| address.listener == listener.name);
+            listener.advertised = told.map(|told| SocketAddr::new(told.address, told.port));
+        }
+    }
+    listeners
 }
 
 /// Fingerprint of a document whose own is still empty.

@@ -11,7 +11,7 @@ use std::fmt;
 
 use voip_api::{Lease, LeaseState, PortSpace, RtpPortLease};
 
-use crate::observed::{Node, Observed};
+use crate::observed::{Environment, Node, Observed};
 use crate::ports::PortRange;
 use crate::problem::{Problem, Reason};
 use crate::validate::{Pool, ValidCluster};
@@ -143,5 +143,10 @@ pub(crate) fn reserved(valid: &ValidCluster, observed: &Observed) -> Vec<(&'stat
     let ephemeral = observed.reserved.ephemeral.map(|range| ("the ephemeral range", range));
     let listeners =
         valid.listeners.iter().map(|listener| ("a listener", PortRange::new(listener.port, listener.port)));
-    fixed.chain(node_ports).chain(ephemeral).chain(listeners).collect()
+    let control = crate::signaling::cluster_control(valid);
+    let on_node = observed.environment == Environment::Kubernetes
+        && valid.spec.signaling.exposure == voip_api::Exposure::HostNetwork;
+    let control = [control.grpc, control.http].into_iter().filter(|_| on_node);
+    let control = control.map(|port| ("a control port of sip-node", PortRange::new(port, port)));
+    fixed.chain(node_ports).chain(ephemeral).chain(listeners).chain(control).collect()
 }

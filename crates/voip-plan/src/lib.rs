@@ -22,6 +22,7 @@ mod documents;
 mod invented;
 mod laptop;
 mod leases;
+mod network;
 mod nodes;
 pub mod objects;
 mod observed;
@@ -29,6 +30,7 @@ mod plan;
 mod ports;
 mod problem;
 mod resources;
+mod signaling;
 pub mod status;
 mod validate;
 

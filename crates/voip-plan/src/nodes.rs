@@ -1,9 +1,13 @@
 //! Which nodes carry which pool. Whoever has a lease stays; new nodes are taken by name.
 
+mod eligibility;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::leases::{LeaseId, Want};
+use crate::network::MAX_HOST_PORTS;
 use crate::observed::{Environment, Node, Observed};
+use crate::plan::NetworkMode;
 use crate::ports::ports_for_calls;
 use crate::problem::{Problem, Reason};
 use crate::validate::{NodeCount, Pool, ValidCluster};
@@ -24,17 +28,27 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Chooses the nodes.
-pub(crate) fn choose<'a>(valid: &'a ValidCluster, observed: &'a Observed) -> Wanted<'a> {
+pub(crate) fn choose<'a>(
+    valid: &'a ValidCluster,
+    observed: &'a Observed,
+    mode: Option<NetworkMode>,
+) -> Wanted<'a> {
+    let most_ports = match mode {
+        Some(NetworkMode::HostPort) => MAX_HOST_PORTS,
+        _ => u32::MAX,
+    };
     let mut nodes: Vec<&Node> = observed.nodes.iter().collect();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     let holders = holders(valid, observed);
     let mut wanted =
         Wanted { media: Vec::new(), signaling: Vec::new(), problems: Vec::new(), advice: Vec::new() };
     for pool in &valid.pools {
-        let chosen = pick(&nodes, holders.get(pool.name.as_str()), asked(pool, nodes.len()));
-        report_shortage(valid, pool, chosen.len(), nodes.len(), &mut wanted);
+        let matching: Vec<&Node> =
+            nodes.iter().copied().filter(|node| eligibility::matches(node, &pool.template.spec)).collect();
+        let chosen = pick(&matching, holders.get(pool.name.as_str()), asked(pool, matching.len()));
+        report_shortage(valid, pool, chosen.len(), matching.len(), &mut wanted);
         for shard in 0..pool.pods_per_node {
-            wanted.media.extend(chosen.iter().map(|node| media(valid, pool, shard, node)));
+            wanted.media.extend(chosen.iter().map(|node| media(valid, pool, shard, node, most_ports)));
         }
     }
     if observed.environment == Environment::Laptop {
@@ -44,14 +58,14 @@ pub(crate) fn choose<'a>(valid: &'a ValidCluster, observed: &'a Observed) -> Wan
     wanted
 }
 
-fn media<'a>(valid: &ValidCluster, pool: &'a Pool, shard: u32, node: &'a Node) -> Want<'a> {
+fn media<'a>(valid: &ValidCluster, pool: &'a Pool, shard: u32, node: &'a Node, most_ports: u32) -> Want<'a> {
     Want {
         id: LeaseId::of(valid, &pool.name, shard, &node.name).to_string(),
         pool: Some(pool),
         shard,
         node,
         space: node.port_space(),
-        rtp_ports: ports_for_calls(pool.calls_per_pod()),
+        rtp_ports: ports_for_calls(pool.calls_per_pod()).min(most_ports),
     }
 }
 
@@ -87,7 +101,7 @@ fn pick<'a>(nodes: &[&'a Node], holders: Option<&HashMap<&str, u8>>, count: usiz
         .iter()
         .filter_map(|node| match claim(node) {
             Some(claim) => Some((claim, *node)),
-            None => node.ready.then_some((u8::MAX, *node)),
+            None => (node.ready && !node.is_leaving()).then_some((u8::MAX, *node)),
         })
         .collect();
     candidates.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
@@ -109,7 +123,12 @@ fn report_shortage(valid: &ValidCluster, pool: &Pool, chosen: usize, nodes: usiz
         mend,
     };
     if chosen == 0 {
-        let mend = "add a node that is ready".to_owned();
+        let mend = match pool.template.spec.node_selector.iter().next() {
+            Some((key, value)) => {
+                format!("label a node that is ready: kubectl label node NAME {key}={value}")
+            }
+            None => "add a node that is ready and has no taint, or tolerate its taints".to_owned(),
+        };
         wanted.problems.push(problem(Reason::NoMatchingNode, mend));
     } else {
         wanted.advice.push(problem(Reason::PoolShort, format!("add nodes, or set it to {chosen}")));

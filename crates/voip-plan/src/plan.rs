@@ -1,6 +1,6 @@
 //! From a valid cluster and the world to what shall be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -13,10 +13,13 @@ use crate::capacity::{self, Capacity};
 use crate::digest;
 use crate::documents::{self, Documents};
 use crate::leases::{self, Granted, Want};
+use crate::network;
 use crate::nodes::{self, some_of};
-use crate::observed::{Environment, Observed};
+use crate::objects::names;
+use crate::observed::Observed;
 use crate::ports::{PortRange, calls_for_ports};
 use crate::problem::{Problem, Reason};
+use crate::signaling;
 use crate::validate::{Pool, ValidCluster};
 
 /// What shall be. The same input gives the same plan; a plan made of its own leases is the same plan.
@@ -196,7 +199,7 @@ pub struct SignalingAddress {
 pub struct MediaPod {
     /// Its name, unique in the cluster.
     pub name: NodeName,
-    /// Id of its lease.
+    /// Id of its lease. A pod with an address of its own has none under it.
     pub lease: String,
     /// The pool.
     pub pool: String,
@@ -223,21 +226,35 @@ pub(crate) const POD_CONTROL: ControlPorts = ControlPorts { grpc: 8081, http: 80
 
 /// Plans.
 pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {
-    let wanted = nodes::choose(valid, observed);
-    // Control ports of sip-nodes first: without them no media-node is of use.
-    let wants: Vec<Want<'_>> = wanted.signaling.iter().chain(&wanted.media).cloned().collect();
+    let network = network::choose(valid, observed);
+    let mut wanted = nodes::choose(valid, observed, network.mode);
+    if network.mode.is_none() {
+        wanted.media.clear();
+    }
+    // Control ports of sip-nodes first: without them no media-node is of use. A pod with an address of its own needs no
+    // lease.
+    let leased = wanted.media.iter().filter(|_| network.mode != Some(NetworkMode::PodAddress));
+    let wants: Vec<Want<'_>> = wanted.signaling.iter().chain(leased).cloned().collect();
     let granted = leases::grant(valid, observed, &wants);
-    let media: Vec<MediaPod> =
-        wanted.media.iter().filter_map(|want| media_pod(valid, want, &granted)).collect();
+    let media: Vec<MediaPod> = wanted
+        .media
+        .iter()
+        .filter_map(|want| match network.mode? {
+            NetworkMode::PodAddress => pod_with_address(valid, observed, want),
+            mode => media_pod(valid, want, &granted, mode),
+        })
+        .collect();
     let capacity = capacity::of(&media, granted.ports_free);
     let mut problems = wanted.problems;
-    problems.extend(address_problems(valid, observed, &wanted.media, &media));
-    let signaling = signaling_pods(valid, observed, &wanted.signaling, &granted);
+    problems.extend(address_problems(valid, observed, &wants, &media));
+    let signaling = signaling::pods(valid, observed, &wanted.signaling, &granted);
+    problems.extend(signaling::problem(valid, observed, &signaling));
     problems.extend(granted.problems);
     let advice = [valid.advice.clone(), wanted.advice, granted.advice].concat();
     Plan {
         cluster: valid.id(),
-        network: network(observed),
+        network,
+        documents: documents::render(valid, observed.environment, &signaling),
         signaling,
         media,
         capacity,
@@ -245,57 +262,43 @@ pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {
         advice,
         leases: granted.objects,
         orders: Vec::new(),
-        documents: documents::render(valid),
     }
 }
 
-fn network(observed: &Observed) -> Network {
-    let reason = match observed.environment {
-        Environment::Laptop => NetworkReason::Local,
-        Environment::Kubernetes => NetworkReason::HostNetworkAdmitted,
-    };
-    Network { mode: Some(NetworkMode::HostNetwork), reason }
-}
-
-fn control_ports(lease: &Lease) -> ControlPorts {
+pub(crate) fn control_ports(lease: &Lease) -> ControlPorts {
     ControlPorts { grpc: lease.control.start, http: lease.control.last() }
 }
 
-fn signaling_pods(
-    valid: &ValidCluster,
-    observed: &Observed,
-    wants: &[Want<'_>],
-    granted: &Granted,
-) -> Vec<SignalingPod> {
-    let address = |listener: &Listener| {
-        observed.ingress.map(|Address { address, source }| SignalingAddress {
-            listener: listener.name.clone(),
-            address,
-            source,
-            port: listener.port,
-        })
-    };
-    let pod = |node: Option<String>, bind, control| SignalingPod {
-        name: "sip-0".to_owned(),
-        node,
-        bind,
-        listeners: valid.listeners.clone(),
-        addresses: valid.listeners.iter().filter_map(address).collect(),
-        control,
-    };
-    if observed.environment != Environment::Laptop {
-        return vec![pod(None, None, POD_CONTROL)];
-    }
-    let placed = wants.iter().filter_map(|want| Some((want, granted.leases.get(&want.id)?)));
-    placed
-        .map(|(want, lease)| {
-            let bind = addresses::bind_address(want.node);
-            pod(Some(want.node.name.clone()), bind, control_ports(lease))
-        })
-        .collect()
+/// It has all ports of its own address and uses the first of the range, and the usual control ports.
+fn pod_with_address(valid: &ValidCluster, observed: &Observed, want: &Want<'_>) -> Option<MediaPod> {
+    let pool = want.pool?;
+    let ports = want.rtp_ports.min(valid.ports.count());
+    let last = u32::from(valid.ports.first).saturating_add(ports).saturating_sub(1);
+    let owner = names::media_daemon_set(&valid.name, &pool.name, &want.node.name, want.shard);
+    let runs = observed.pods.iter().find(|pod| pod.owner == owner && !pod.ending);
+    let address = runs.and_then(|pod| pod.address);
+    let address = address.map(|address| Address { address, source: AddressSource::PodIP });
+    Some(MediaPod {
+        name: pod_name(pool, want)?,
+        lease: want.id.clone(),
+        pool: pool.name.clone(),
+        node: want.node.name.clone(),
+        shard: want.shard,
+        rtp: PortRange::new(valid.ports.first, u16::try_from(last).ok()?),
+        control: POD_CONTROL,
+        bind: None,
+        address,
+        capacity: share(pool, want.shard).min(calls_for_ports(ports)),
+        ready: want.node.ready && address.is_some(),
+    })
 }
 
-fn media_pod(valid: &ValidCluster, want: &Want<'_>, granted: &Granted) -> Option<MediaPod> {
+fn media_pod(
+    valid: &ValidCluster,
+    want: &Want<'_>,
+    granted: &Granted,
+    mode: NetworkMode,
+) -> Option<MediaPod> {
     let (pool, lease) = (want.pool?, granted.leases.get(&want.id)?);
     let rtp = lease.rtp?;
     let address = addresses::media_address(valid, want.node);
@@ -307,7 +310,7 @@ fn media_pod(valid: &ValidCluster, want: &Want<'_>, granted: &Granted) -> Option
         shard: want.shard,
         rtp: PortRange::new(rtp.start, rtp.last()),
         control: control_ports(lease),
-        bind: addresses::bind_address(want.node),
+        bind: addresses::bind_address(want.node).filter(|_| mode == NetworkMode::HostNetwork),
         address,
         capacity: share(pool, want.shard).min(calls_for_ports(u32::from(rtp.length))),
         ready: want.node.ready && address.is_some(),
@@ -336,17 +339,13 @@ fn address_problems(
     media: &[MediaPod],
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if observed.ingress.is_none() {
-        problems.push(Problem {
-            document: valid.document(),
-            path: "spec.signaling".to_owned(),
-            reason: Reason::LoadBalancerPending,
-            fact: "nobody has given signaling an address yet".to_owned(),
-            mend: "wait for the load-balancer controller, or install one".to_owned(),
-        });
-    }
-    let mut nowhere: Vec<&str> =
-        media.iter().filter(|pod| pod.address.is_none()).map(|pod| pod.node.as_str()).collect();
+    // A pod that brings its own address has one once it runs.
+    let leased: BTreeSet<&str> = wants.iter().map(|want| want.id.as_str()).collect();
+    let mut nowhere: Vec<&str> = media
+        .iter()
+        .filter(|pod| leased.contains(pod.lease.as_str()) && pod.address.is_none())
+        .map(|pod| pod.node.as_str())
+        .collect();
     nowhere.sort_unstable();
     nowhere.dedup();
     if !nowhere.is_empty() {

@@ -6,6 +6,7 @@ mod invented;
 mod leases;
 mod lenience;
 mod mistakes;
+mod modes;
 mod objects;
 mod schema;
 mod status;

@@ -5,6 +5,7 @@
 
 pub(crate) mod cluster;
 mod dialplans;
+mod exposure;
 mod users;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
-use voip_api::VoipClusterSpec;
+use voip_api::{PodTemplate, VoipClusterSpec};
 use voip_contract::config::{DialplanDocument, DigestAlgorithm, Listener, SipDocument, UserDocument};
 
 use crate::observed::Observed;
@@ -52,6 +53,7 @@ pub(crate) struct Pool {
     pub(crate) nodes: NodeCount,
     pub(crate) calls_per_node: u32,
     pub(crate) pods_per_node: u32,
+    pub(crate) template: PodTemplate,
 }
 
 /// How many nodes a pool asks for.
@@ -127,10 +129,11 @@ pub fn validate_leniently(
 fn finish(
     observed: &Observed,
     mut valid: ValidCluster,
-    errors: Vec<FieldError>,
+    mut errors: Vec<FieldError>,
 ) -> Result<ValidCluster, Vec<FieldError>> {
     valid.signaling_runs = observed.signaling.as_ref().is_some_and(|workload| workload.replicas > 0);
-    cluster::advise(observed, &mut valid);
+    exposure::check(observed, &valid, &mut errors);
+    exposure::advise(observed, &mut valid);
     if errors.is_empty() { Ok(valid) } else { Err(errors) }
 }
 

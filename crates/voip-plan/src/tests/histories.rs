@@ -289,7 +289,7 @@ fn check_new(
 
 /// Who found no room would have found none by trying every port either.
 fn check_refusals(valid: &ValidCluster, observed: &Observed) -> Result<(), TestCaseError> {
-    let wanted = nodes::choose(valid, observed);
+    let wanted = nodes::choose(valid, observed, Some(NetworkMode::HostNetwork));
     let wants: Vec<Want<'_>> = wanted.media;
     let granted = grant(valid, observed, &wants);
     let all = leases(&observed.leases);

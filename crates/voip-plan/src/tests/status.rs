@@ -40,6 +40,7 @@ fn healthy() -> World {
         Some(Workload { replicas: 1, ready: 1, updated: 1, observed: true, ..Workload::default() });
     let valid = validate(&resources, &observed).unwrap();
     let planned = plan(&valid, &observed);
+    observed.mode = planned.network.mode;
     let media = planned.media.iter().map(|pod| media_daemon_set("office", &pod.pool, &pod.node, pod.shard));
     observed.pods = media.map(|set| pod(&format!("{set}-x"), Component::Media, &set)).collect();
     observed.pods.push(pod("office-sip-1-x", Component::Signaling, "office-sip-1"));
@@ -102,6 +103,13 @@ impl World {
 
     fn sip_report(&mut self) -> &mut NodeReport {
         self.observed.reports.get_mut("office-sip-1-x").unwrap()
+    }
+
+    /// sip-node has loaded what the plan says now.
+    fn load_documents(&mut self) {
+        let valid = validate(&self.resources, &self.observed).unwrap();
+        let fingerprint = plan(&valid, &self.observed).documents.sip.fingerprint;
+        self.sip_report().documents.insert(SIP_DOCUMENT.to_owned(), fingerprint);
     }
 
     fn spec(&mut self, spec: serde_json::Value) {

@@ -36,7 +36,11 @@ pub(super) fn node(name: &str, at: usize) -> Node {
 pub(super) fn kubernetes(nodes: Vec<Node>) -> Observed {
     Observed {
         nodes,
-        ingress: Some(Address { address: [203, 0, 113, 5].into(), source: AddressSource::LoadBalancer }),
+        service: Some(SignalingService {
+            cluster_ip: Some([10, 96, 0, 5].into()),
+            ingress: vec![[203, 0, 113, 5].into()],
+            node_ports: BTreeMap::from([("udp".to_owned(), 31060)]),
+        }),
         admission: Admission { host_network: Verdict::Admitted, ..Admission::default() },
         ..Observed::empty(Environment::Kubernetes, 1_000_000)
     }

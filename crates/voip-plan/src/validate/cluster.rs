@@ -7,9 +7,8 @@ use voip_api::{VoipCluster, VoipClusterSpec, text};
 use voip_contract::config::{DigestAlgorithm, Listener, Protocol};
 
 use super::{NodeCount, Pool, Report, ValidCluster, namespace};
-use crate::observed::{Environment, Observed};
 use crate::ports::PortRange;
-use crate::problem::{FieldError, Problem, Reason};
+use crate::problem::FieldError;
 
 const LABEL_MEND: &str = "use a-z, 0-9 and -, beginning with a letter";
 
@@ -172,7 +171,8 @@ fn check_pools(spec: &VoipClusterSpec, report: &mut Report<'_>) -> Vec<Pool> {
             continue;
         };
         let (calls_per_node, pods_per_node) = (pool.calls_per_node, pool.pods_per_node);
-        valid.push(Pool { at, name: pool.name.clone(), nodes, calls_per_node, pods_per_node });
+        let template = pool.template.clone();
+        valid.push(Pool { at, name: pool.name.clone(), nodes, calls_per_node, pods_per_node, template });
     }
     valid
 }
@@ -227,19 +227,4 @@ fn check_drain(spec: &VoipClusterSpec, report: &mut Report<'_>) -> u32 {
     let seconds = spec.drain.timeout_seconds;
     report.range("spec.drain.timeoutSeconds", seconds, 0, 86400);
     seconds
-}
-
-/// What will not work as written in the world that was observed.
-pub(super) fn advise(observed: &Observed, valid: &mut ValidCluster) {
-    if observed.environment == Environment::Laptop
-        && let Some(address) = valid.media_address
-    {
-        valid.advice.push(Problem {
-            document: valid.document(),
-            path: "spec.network.mediaAddresses[0]".to_owned(),
-            reason: Reason::Advice,
-            fact: format!("{address} is not told to callers on a laptop"),
-            mend: "say --address to serve other machines".to_owned(),
-        });
-    }
 }

@@ -42,10 +42,12 @@ fn the_first_round_tells_of_calls_and_leases_and_the_second_of_nothing() {
 #[test]
 fn trouble_is_told_once_though_two_conditions_say_it() {
     let (mut world, status) = settled();
-    world.observed.ingress = None;
+    world.observed.service = None;
+    world.load_documents();
     assert_eq!(told(&world, &status), [warning("LoadBalancerPending")]);
     let pending = world.status(&status);
-    world.observed.ingress = settled().0.observed.ingress;
+    world.observed.service = settled().0.observed.service;
+    world.load_documents();
     assert_eq!(told(&world, &pending), [normal("CallsPossible"), normal("Resolved")]);
 }
 

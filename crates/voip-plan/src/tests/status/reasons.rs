@@ -49,7 +49,7 @@ pub(super) const CASES: [Case; 35] = [
             .for_each(|report| report.foreign_ports = (16384..16500).collect());
     }),
     case("AddressesResolved", "LoadBalancerPending", "spec.signaling", false, |world| {
-        world.observed.ingress = None;
+        world.observed.service = None;
     }),
     case("AddressesResolved", "NoAddress", "spec.network.mediaAddresses", false, |world| {
         world.observed.nodes.iter_mut().take(1).for_each(|node| node.addresses.clear());

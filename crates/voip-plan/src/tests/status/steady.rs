@@ -34,7 +34,7 @@ fn a_transition_takes_the_time_of_the_round_and_nothing_else_does() {
     let mut world = healthy();
     let first = world.status(&VoipClusterStatus::default());
     world.observed.now_ms += 60_000;
-    world.observed.ingress = None;
+    world.observed.service = None;
     let second = world.status(&first);
     for (old, new) in first.conditions.iter().zip(&second.conditions) {
         let same = old.status == new.status;
