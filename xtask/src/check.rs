@@ -18,7 +18,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     let mut parts = Parts::new(root);
     parts.cargo(&["fmt", "--all", "--check"])?;
     codegen::run(root, true)?;
-    let features = ["--features", "e2e/cluster"];
+    let features = ["--features", "e2e/cluster,voip-operator/cluster"];
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
     parts.cargo(&[&clippy[..], &features, &["--", "-D", "warnings"]].concat())?;
     parts.print();
@@ -93,8 +93,10 @@ impl<'a> Parts<'a> {
             return Ok(());
         }
         let names = format!("cluster_{tier}_");
-        let test = ["test", "--package", "e2e", "--features", "cluster", "--test", "cluster", "--locked"];
-        let tests = [cluster(&["run", "--", env!("CARGO")]), test.to_vec(), vec!["--", &names]].concat();
+        let packages = ["--package", "e2e", "--package", "voip-operator"];
+        let features = ["--features", "e2e/cluster,voip-operator/cluster"];
+        let test = [&["test"], &packages[..], &features, &["--test", "cluster", "--locked"]].concat();
+        let tests = [cluster(&["run", "--", env!("CARGO")]), test, vec!["--", &names]].concat();
         let tested = self.run(&xtask, &tests);
         self.run(&xtask, &cluster(&["down"]))?;
         tested

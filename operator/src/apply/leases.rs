@@ -95,11 +95,12 @@ pub fn sums(spec: &RtpPortLeaseSpec) -> RtpPortLeaseStatus {
 
 /// Writes the status of those objects whose sums are not as their spec says.
 pub async fn report(api: &Api<RtpPortLease>, found: &[RtpPortLease]) -> Vec<Fault> {
+    let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let mut faults = Vec::new();
     for lease in found.iter().filter(|lease| lease.status != Some(sums(&lease.spec))) {
         let name = lease.name_any();
         let patch = Patch::Merge(json!({"status": sums(&lease.spec)}));
-        match api.patch_status(&name, &PatchParams::default(), &patch).await {
+        match api.patch_status(&name, &how, &patch).await {
             Ok(_) => {}
             // Deleted meanwhile: there is nothing to report on.
             Err(error) if is_absent(&error) => {}
