@@ -1,5 +1,6 @@
 //! Files that are generated and committed. `--check` fails when one is stale.
 
+mod chart;
 mod crds;
 mod docs;
 mod grpc;
@@ -20,6 +21,7 @@ struct Generated {
 /// Every generated file of the workspace.
 fn generate(root: &Path) -> Result<Vec<Generated>> {
     let mut files = crds::generate()?;
+    files.extend(chart::generate(root)?);
     files.push(docs::generate()?);
     files.extend(grpc::generate(root)?);
     Ok(files)
