@@ -1,4 +1,6 @@
 //! Against a real Kubernetes. `cluster_a_*` need an API server, `cluster_b_*` controllers and simulated nodes too,
 //! `cluster_c_*` real nodes.
 
+mod chart;
 mod rules;
+mod templates;
