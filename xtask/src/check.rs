@@ -1,6 +1,6 @@
 //! `lint` and `test`: what CI runs, and what one runs before a push.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ const TIERS: &[&str] = &["a"];
 
 /// Formatting, clippy with warnings as errors, generated files.
 pub(crate) fn lint(root: &Path) -> Result<()> {
-    let mut parts = Parts::new(root);
+    let mut parts = Parts::new(root)?;
     parts.cargo(&["fmt", "--all", "--check"])?;
     codegen::run(root, true)?;
     let features = ["--features", "e2e/cluster,voip-operator/cluster"];
@@ -29,7 +29,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 /// `filters` go to the test runner as they are, and then no cluster is started.
 pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     let missing = peers::missing()?;
-    let mut parts = Parts::new(root);
+    let mut parts = Parts::new(root)?;
     // The end-to-end tests start this executable, as a user would.
     parts.cargo(&["build", "--package", "voipctl", "--locked"])?;
     let mut arguments = vec!["test", "--workspace", "--locked", "--no-fail-fast", "--"];
@@ -55,12 +55,15 @@ pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
 /// Runs commands and remembers how long each took.
 struct Parts<'a> {
     root: &'a Path,
+    /// This executable. Asked before anything is built: a build replaces the file, and then its name is gone.
+    xtask: PathBuf,
     took: Vec<(f64, String)>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(root: &'a Path) -> Self {
-        Self { root, took: Vec::new() }
+    fn new(root: &'a Path) -> Result<Self> {
+        let xtask = std::env::current_exe().context("where this executable is")?;
+        Ok(Self { root, xtask, took: Vec::new() })
     }
 
     fn cargo(&mut self, arguments: &[&str]) -> Result<()> {
@@ -71,8 +74,7 @@ impl<'a> Parts<'a> {
     /// that takes minutes.
     fn images(&mut self) -> Result<bool> {
         if std::env::var("CI").is_ok_and(|value| value == "true") {
-            let xtask = std::env::current_exe().context("where this executable is")?;
-            self.run(&xtask, &["images"])?;
+            self.run(&self.xtask.clone(), &["images"])?;
             return Ok(true);
         }
         Ok(self.root.join("target/images").is_dir() && rustix::process::geteuid().is_root())
@@ -81,7 +83,7 @@ impl<'a> Parts<'a> {
     /// Starts the test cluster, runs its tests, and takes it down whatever came of them.
     fn tier(&mut self, tier: &str) -> Result<()> {
         let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-        let xtask = std::env::current_exe().context("where this executable is")?;
+        let xtask = self.xtask.clone();
         let cluster = |task: &[&'static str]| [&["cluster", "--name", INSTANCE], task].concat();
         let up = [cluster(&["up", "--tier"]), vec![tier]].concat();
         if let Err(error) = self.run(&xtask, &up) {
