@@ -33,7 +33,7 @@ fn install_rights(namespace: &str, settings: &[&str]) {
     helm(&[&base[..], &ALONE, settings].concat());
 }
 
-/// What the chart names the ServiceAccount of release `namespace`.
+/// What the chart names the `ServiceAccount` of release `namespace`.
 fn service_account(namespace: &str) -> String {
     format!("system:serviceaccount:{namespace}:{namespace}-voip-operator")
 }
