@@ -17,6 +17,7 @@
 pub mod admission;
 pub mod apply;
 pub mod certificates;
+mod cluster_key;
 pub mod fault;
 pub mod observe;
 pub mod owned;
@@ -24,6 +25,8 @@ pub mod secrets;
 
 #[cfg(test)]
 mod testing;
+
+pub use cluster_key::ClusterKey;
 
 /// Field manager of everything that the operator writes.
 pub const FIELD_MANAGER: &str = "voip-operator";
