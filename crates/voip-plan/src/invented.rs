@@ -6,25 +6,55 @@ use std::net::IpAddr;
 use voip_api::{PORT_SPACE_LABEL, VoipCluster};
 
 use crate::addresses::{Address, AddressSource};
-use crate::observed::{Admission, Environment, Node, Observed, Verdict};
+use crate::observed::{Admission, Component, Environment, Node, Observed, Pod, SignalingService, Verdict};
 use crate::validate::NodeCount;
 use crate::validate::cluster::node_count;
 
-/// Nodes `node-1`, `node-2`, .. with the labels that pools select by, as many as these ask; a Service that has an
-/// address; and admission that allows everything. Their addresses are private, the
+/// Nodes `node-1`, `node-2`, .. with the labels that pools select by, as many as these ask; a Service that has
+/// addresses, a sip-node that runs, and admission that allows everything. Their addresses are private, the
 /// Service's is one set aside for documentation (RFC 5737).
 pub fn invented_world(cluster: &VoipCluster) -> Observed {
     let labels = labels(cluster);
-    let nodes = labels.into_iter().enumerate().map(|(at, labels)| node(at + 1, labels)).collect();
+    let nodes: Vec<Node> = labels.into_iter().enumerate().map(|(at, labels)| node(at + 1, labels)).collect();
     let allowed = || Verdict::Admitted;
     Observed {
+        pods: vec![sip_pod(cluster, &nodes)],
         nodes,
-        ingress: Some(Address {
-            address: IpAddr::from([203, 0, 113, 1]),
-            source: AddressSource::LoadBalancer,
-        }),
+        service: Some(service(cluster)),
         admission: Admission { host_network: allowed(), host_ports: allowed(), plain: allowed() },
         ..Observed::empty(Environment::Kubernetes, 0)
+    }
+}
+
+/// Has every kind of address; the one that the exposure asks for is taken.
+fn service(cluster: &VoipCluster) -> SignalingService {
+    let listeners = cluster.spec.signaling.listeners.iter().map(|listener| listener.name.clone());
+    // Without any the plan has these two.
+    let named = listeners.chain(["udp".to_owned(), "tcp".to_owned()]);
+    SignalingService {
+        cluster_ip: Some(IpAddr::from([10, 96, 0, 1])),
+        ingress: vec![IpAddr::from([203, 0, 113, 1])],
+        node_ports: named.zip(30_060..).collect(),
+    }
+}
+
+/// Runs on the first node that it may run on.
+fn sip_pod(cluster: &VoipCluster, nodes: &[Node]) -> Pod {
+    let asked = &cluster.spec.signaling.template.spec.node_selector;
+    let may = |node: &&Node| asked.iter().all(|(key, value)| node.labels.get(key) == Some(value));
+    Pod {
+        name: "sip".to_owned(),
+        uid: "invented".to_owned(),
+        component: Component::Signaling,
+        owner: String::new(),
+        lease: None,
+        rendered: String::new(),
+        node: nodes.iter().find(may).map(|node| node.name.clone()),
+        address: None,
+        ready: true,
+        ending: false,
+        draining_since_ms: None,
+        trouble: String::new(),
     }
 }
 
