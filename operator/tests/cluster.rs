@@ -13,7 +13,10 @@ use voip_api::{RtpPortLease, VoipCluster, custom_resource_definitions};
 use voip_operator::apply::leases::{self, LeaseError};
 use voip_operator::apply::objects::{Key, Owned};
 use voip_plan::objects::{Release, render};
-use voip_plan::{Address, AddressSource, Environment, Node, Observed, Resources, plan, validate};
+use voip_plan::{
+    Address, AddressSource, Admission, Environment, Node, Observed, Resources, SignalingService, Verdict,
+    plan, validate,
+};
 
 /// Each run has its own: without controllers a deleted namespace never ends.
 fn namespace() -> String {
@@ -69,7 +72,11 @@ fn observed(leases: Vec<RtpPortLease>) -> Observed {
     Observed {
         nodes: vec![node(1), node(2)],
         leases,
-        ingress: Some(address(9, AddressSource::LoadBalancer)),
+        service: Some(SignalingService {
+            ingress: vec![[198, 51, 100, 9].into()],
+            ..SignalingService::default()
+        }),
+        admission: Admission { host_network: Verdict::Admitted, ..Admission::default() },
         ..Observed::empty(Environment::Kubernetes, 1_700_000_000_000)
     }
 }
