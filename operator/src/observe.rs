@@ -1,8 +1,5 @@
 //! From Kubernetes objects to the world that `voip-plan` plans for.
 //!
-//! Pure: a store's objects go in, plain values come out. What an object does not say is not known, never invented.
+//! The conversions live in `voip-plan`, because voipctl makes them too, without a Kubernetes client.
 
-pub mod leases;
-pub mod nodes;
-pub mod pods;
-pub mod workloads;
+pub use voip_plan::observe::{leases, nodes, pods, workloads};

@@ -25,6 +25,7 @@ mod leases;
 mod network;
 mod nodes;
 pub mod objects;
+pub mod observe;
 mod observed;
 mod plan;
 mod ports;

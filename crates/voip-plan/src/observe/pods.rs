@@ -1,15 +1,11 @@
 //! A Pod object, as far as planning needs it.
 
 use k8s_openapi::api::core::v1::{self as core, ContainerStatus, PodCondition};
-use kube::ResourceExt as _;
-use voip_plan::{Component, Pod};
 
-use crate::RENDERED;
+use crate::objects::names::RENDERED;
+pub use crate::objects::names::{COMPONENT as COMPONENT_LABEL, LEASE};
+use crate::observed::{Component, Pod};
 
-/// Label of a pod: what runs in it.
-pub const COMPONENT_LABEL: &str = "voip.dev/component";
-/// Annotation of a media pod: id of the lease that it was started with.
-pub const LEASE: &str = "voip.dev/lease";
 /// Annotation of a pod: when it was first ordered to drain, Unix time in milliseconds.
 pub const DRAINING: &str = "voip.dev/draining";
 
@@ -20,11 +16,11 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
         return None;
     }
-    let annotation = |name: &str| pod.annotations().get(name).cloned();
+    let annotation = |name: &str| pod.metadata.annotations.as_ref()?.get(name).cloned();
     let conditions = status.conditions.iter().flatten();
     Some(Pod {
-        name: pod.name_any(),
-        uid: pod.uid().unwrap_or_default(),
+        name: pod.metadata.name.clone().unwrap_or_default(),
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
         component,
         owner: owner(pod),
         lease: annotation(LEASE),
@@ -49,7 +45,7 @@ pub fn strip(pod: &mut core::Pod) {
 }
 
 fn component(pod: &core::Pod) -> Option<Component> {
-    match pod.labels().get(COMPONENT_LABEL)?.as_str() {
+    match pod.metadata.labels.as_ref()?.get(COMPONENT_LABEL)?.as_str() {
         "signaling" => Some(Component::Signaling),
         "media" => Some(Component::Media),
         _ => None,
@@ -57,7 +53,8 @@ fn component(pod: &core::Pod) -> Option<Component> {
 }
 
 fn owner(pod: &core::Pod) -> String {
-    let controller = pod.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let owners = pod.metadata.owner_references.iter().flatten();
+    let controller = owners.into_iter().find(|owner| owner.controller == Some(true));
     controller.map(|owner| owner.name.clone()).unwrap_or_default()
 }
 

@@ -2,9 +2,9 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
-use voip_plan::{SignalingService, Workload};
 
-use crate::RENDERED;
+use crate::objects::names::RENDERED;
+use crate::observed::{SignalingService, Workload};
 
 /// What of a Deployment is planned with.
 pub fn workload(deployment: &Deployment) -> Workload {

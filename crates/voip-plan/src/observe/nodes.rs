@@ -3,18 +3,19 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{self as core, NodeAddress};
-use kube::ResourceExt as _;
 use voip_api::TaintEffect;
-use voip_plan::{Address, AddressSource, Node, Taint};
+
+use crate::addresses::{Address, AddressSource};
+use crate::observed::{Node, Taint};
 
 /// What of `node` is planned with.
 pub fn node(node: &core::Node) -> Node {
     let spec = node.spec.clone().unwrap_or_default();
     let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
     Node {
-        name: node.name_any(),
-        uid: node.uid().unwrap_or_default(),
-        labels: node.labels().clone(),
+        name: node.metadata.name.clone().unwrap_or_default(),
+        uid: node.metadata.uid.clone().unwrap_or_default(),
+        labels: node.metadata.labels.clone().unwrap_or_default(),
         taints: spec.taints.iter().flatten().filter_map(taint).collect(),
         addresses: addresses.filter_map(address).collect(),
         ready: is_ready(node),

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use voip_api::RtpPortLease;
-use voip_plan::{Node, Pod};
+
+use crate::observed::{Node, Pod};
 
 /// Ids of leases of the VoipCluster with this UID whose pod has ended: no pod and no `DaemonSet` has the lease, and the
 /// very node that it was granted for is there and well, so that its kubelet has told the truth.
@@ -29,9 +30,9 @@ pub fn ended(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use voip_plan::Component;
 
     use super::*;
+    use crate::observed::Component;
 
     const ID: &str = "voip/office/default/0@w1";
 
