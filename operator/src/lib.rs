@@ -19,6 +19,7 @@ pub mod apply;
 pub mod certificates;
 mod cluster_key;
 pub mod fault;
+pub mod node_admin;
 pub mod observe;
 pub mod owned;
 pub mod secrets;
