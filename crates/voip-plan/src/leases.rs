@@ -4,19 +4,20 @@
 //! shrunk while its pod may have calls. Ports of a pod whose end nobody saw are quarantined.
 
 mod book;
+mod held;
 mod room;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use voip_api::{Lease, LeaseState, PortSpace, RtpPortLease};
 
 use crate::observed::{Environment, Node, Observed};
 use crate::ports::PortRange;
-use crate::problem::{Problem, Reason};
+use crate::problem::Problem;
 use crate::validate::{Pool, ValidCluster};
 
-use book::Book;
+use book::{Book, Misfits};
 
 /// Control ports of a program: gRPC, then HTTP.
 pub(crate) const CONTROL_PORTS: u32 = 2;
@@ -46,6 +47,8 @@ pub(crate) struct Granted {
     pub(crate) objects: Vec<RtpPortLease>,
     /// Free ports of the cluster's range in the spaces that it uses.
     pub(crate) ports_free: u32,
+    /// Ids of those that are to move once their pods are gone.
+    pub(crate) moves: BTreeSet<String>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) advice: Vec<Problem>,
 }
@@ -57,39 +60,12 @@ pub(crate) fn grant(valid: &ValidCluster, observed: &Observed, wants: &[Want<'_>
     book.fill(wants);
     let missing: Vec<&Want<'_>> = wants.iter().filter(|want| book.lease(want).is_none()).collect();
     let problems = room::problems(valid, observed, wants, &missing, &book);
-    let advice = held_by_calls(valid, wants, &book);
+    let misfits = book.misfits(wants);
+    let advice = held::advice(valid, wants, &misfits, &book);
     let leases = wants.iter().filter_map(|want| Some((want.id.clone(), book.lease(want)?.clone()))).collect();
     let ports_free = book.free(wants);
-    Granted { leases, ports_free, problems, advice, objects: book.close() }
-}
-
-/// Leases that cannot become what is asked for while their pods run.
-fn held_by_calls(valid: &ValidCluster, wants: &[Want<'_>], book: &Book<'_>) -> Vec<Problem> {
-    let mut by_pool: BTreeMap<usize, Vec<&Want<'_>>> = BTreeMap::new();
-    for want in wants {
-        let short = book
-            .lease(want)
-            .and_then(|lease| lease.rtp)
-            .is_some_and(|rtp| u32::from(rtp.length) < want.rtp_ports);
-        if let (true, Some(pool)) = (short, want.pool) {
-            by_pool.entry(pool.at).or_default().push(want);
-        }
-    }
-    let problem = |(at, held): (usize, Vec<&Want<'_>>)| {
-        let nodes: Vec<&str> = held.iter().map(|want| want.node.name.as_str()).collect();
-        let ports = held.first().map_or(0, |want| want.rtp_ports);
-        Problem {
-            document: valid.document(),
-            path: format!("spec.media.pools[{at}].callsPerNode"),
-            reason: Reason::HeldByCalls,
-            fact: format!(
-                "{ports} ports do not fit behind what nodes {} lease now",
-                crate::nodes::some_of(&nodes, ", ")
-            ),
-            mend: "they move when their media-nodes are drained".to_owned(),
-        }
-    };
-    by_pool.into_iter().map(problem).collect()
+    let Misfits { can_move: moves, .. } = misfits;
+    Granted { leases, ports_free, moves, problems, advice, objects: book.close() }
 }
 
 /// `NAMESPACE/CLUSTER/POOL/SHARD@NODE`.

@@ -27,6 +27,7 @@ mod nodes;
 pub mod objects;
 pub mod observe;
 mod observed;
+mod orders;
 mod plan;
 mod ports;
 mod problem;
@@ -47,9 +48,10 @@ pub use observed::{
     Admission, Component, Environment, MediaWorkload, Node, Observed, Pod, SignalingService, Taint, Verdict,
     Workload,
 };
+pub use orders::orders;
 pub use plan::{
-    ControlPorts, DrainCause, MediaPod, Network, NetworkMode, NetworkReason, Order, Plan, SignalingAddress,
-    SignalingPod, plan,
+    ControlPorts, DrainCause, MediaPod, Network, NetworkMode, NetworkReason, Order, Plan, PortsChange,
+    SignalingAddress, SignalingPod, plan,
 };
 pub use ports::{PortRange, RESERVED_PORTS, ReservedPorts, ports_for_calls};
 pub use problem::{FieldError, Problem, Reason};

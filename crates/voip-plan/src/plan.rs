@@ -16,7 +16,7 @@ use crate::leases::{self, Granted, Want};
 use crate::network;
 use crate::nodes::{self, some_of};
 use crate::objects::names;
-use crate::observed::Observed;
+use crate::observed::{Environment, Observed};
 use crate::ports::{PortRange, calls_for_ports};
 use crate::problem::{Problem, Reason};
 use crate::signaling;
@@ -42,7 +42,7 @@ pub struct Plan {
     pub advice: Vec<Problem>,
     /// The lease objects to be written before anything else.
     pub leases: Vec<RtpPortLease>,
-    /// What is to be done to pods that run.
+    /// What is to be done to pods that run: empty until [`crate::orders`] said it.
     pub orders: Vec<Order>,
     /// The config documents. They hold secrets and are never printed.
     #[serde(skip)]
@@ -219,6 +219,29 @@ pub struct MediaPod {
     pub capacity: u32,
     /// Its node is, and it has an address.
     pub ready: bool,
+    /// Whether its ports become others.
+    #[serde(skip_serializing_if = "PortsChange::is_none")]
+    pub ports_change: PortsChange,
+}
+
+/// What becomes of the ports of a media-node. They never move while its pod lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum PortsChange {
+    /// They are what is asked for, or there is no room for what is.
+    #[default]
+    None,
+    /// It gets others, and keeps these until its DaemonSet was deleted for that.
+    Waits,
+    /// Its DaemonSet is gone: it is made anew, on others, once its pod was seen to end.
+    Moves,
+}
+
+impl PortsChange {
+    // Called by serde.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// Control ports of a sip-node that has a network of its own.
@@ -241,7 +264,7 @@ pub fn plan(valid: &ValidCluster, observed: &Observed) -> Plan {
         .iter()
         .filter_map(|want| match network.mode? {
             NetworkMode::PodAddress => pod_with_address(valid, observed, want),
-            mode => media_pod(valid, want, &granted, mode),
+            mode => media_pod(valid, observed, want, &granted, mode),
         })
         .collect();
     let capacity = capacity::of(&media, granted.ports_free);
@@ -290,11 +313,13 @@ fn pod_with_address(valid: &ValidCluster, observed: &Observed, want: &Want<'_>) 
         address,
         capacity: share(pool, want.shard).min(calls_for_ports(ports)),
         ready: want.node.ready && address.is_some(),
+        ports_change: PortsChange::None,
     })
 }
 
 fn media_pod(
     valid: &ValidCluster,
+    observed: &Observed,
     want: &Want<'_>,
     granted: &Granted,
     mode: NetworkMode,
@@ -314,7 +339,22 @@ fn media_pod(
         address,
         capacity: share(pool, want.shard).min(calls_for_ports(u32::from(rtp.length))),
         ready: want.node.ready && address.is_some(),
+        ports_change: ports_change(valid, observed, want, granted),
     })
+}
+
+fn ports_change(
+    valid: &ValidCluster,
+    observed: &Observed,
+    want: &Want<'_>,
+    granted: &Granted,
+) -> PortsChange {
+    let Some(pool) = want.pool else { return PortsChange::None };
+    if observed.environment == Environment::Laptop || !granted.moves.contains(&want.id) {
+        return PortsChange::None;
+    }
+    let set = names::media_daemon_set(&valid.name, &pool.name, &want.node.name, want.shard);
+    if observed.media.contains_key(&set) { PortsChange::Waits } else { PortsChange::Moves }
 }
 
 /// The calls of a node, spread over its pods: the first few take what is left over.

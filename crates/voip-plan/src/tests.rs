@@ -8,6 +8,7 @@ mod lenience;
 mod mistakes;
 mod modes;
 mod objects;
+mod orders;
 mod schema;
 mod status;
 mod world;

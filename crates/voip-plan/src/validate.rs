@@ -8,7 +8,7 @@ mod dialplans;
 mod exposure;
 mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -39,6 +39,10 @@ pub struct ValidCluster {
     pub(crate) media_address: Option<IpAddr>,
     pub(crate) ports: PortRange,
     pub(crate) drain_seconds: u32,
+    /// Media-nodes of a pool that are replaced at a time.
+    pub(crate) max_unavailable: NodeCount,
+    /// Nodes that somebody asked to be emptied.
+    pub(crate) drained_nodes: BTreeSet<String>,
     pub(crate) users: Vec<UserDocument>,
     pub(crate) dialplans: Vec<DialplanDocument>,
     pub(crate) advice: Vec<Problem>,
@@ -184,7 +188,7 @@ impl<'a> Report<'a> {
 
     /// Each entry of a set once.
     fn distinct<'t, T: AsRef<str> + 't>(&mut self, path: &str, values: impl IntoIterator<Item = &'t T>) {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (at, value) in values.into_iter().enumerate() {
             if !seen.insert(value.as_ref()) {
                 self.error(

@@ -1,5 +1,7 @@
 //! The lease objects while they are worked on: one page for each port space.
 
+mod misfits;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -11,6 +13,7 @@ use crate::digest;
 use crate::observed::Observed;
 use crate::ports::{PortRange, Taken};
 use crate::validate::ValidCluster;
+pub(super) use misfits::Misfits;
 
 /// All pages.
 pub(super) struct Book<'a> {
@@ -24,6 +27,7 @@ pub(super) struct Book<'a> {
 }
 
 /// One port space.
+#[derive(Clone)]
 pub(super) struct Page {
     pub(super) object: RtpPortLease,
     pub(super) leases: BTreeMap<String, Lease>,

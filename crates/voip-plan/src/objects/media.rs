@@ -15,15 +15,16 @@ use super::names::{self, Labels};
 use super::pod::{self, POD_IP, Program};
 use super::{Object, Release, signaling};
 use crate::observed::Component;
-use crate::plan::{ControlPorts, MediaPod, NetworkMode, Plan};
+use crate::plan::{ControlPorts, MediaPod, NetworkMode, Plan, PortsChange};
 use crate::validate::ValidCluster;
 
 /// What a pod has beyond its drain deadline to tell the last calls and end, seconds.
 const GRACE_SECONDS: u32 = 30;
 
-/// A DaemonSet for each media-node that knows what to tell callers.
+/// A DaemonSet for each media-node that knows what to tell callers. One that was deleted so that its ports can move is
+/// not made again before they have.
 pub(super) fn daemon_sets(valid: &ValidCluster, plan: &Plan, release: &Release) -> Vec<Object> {
-    let pods = plan.media.iter();
+    let pods = plan.media.iter().filter(|pod| pod.ports_change != PortsChange::Moves);
     pods.filter_map(|pod| daemon_set(valid, plan, pod, release)).map(|set| object(&set)).collect()
 }
 

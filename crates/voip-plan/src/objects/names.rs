@@ -24,6 +24,8 @@ pub const LEASE: &str = "voip.dev/lease";
 pub const RTP: &str = "voip.dev/rtp";
 /// Annotation of a pod: its control ports, `grpc,http`.
 pub const CONTROL: &str = "voip.dev/control";
+/// Annotation of a VoipCluster: names of nodes whose media-nodes are to be emptied, separated by commas.
+pub const DRAIN: &str = "voip.dev/drain";
 
 /// Longest name of a workload. Names of pods add a dash and five characters and must stay within a label's 63, or the API
 /// server cuts off the end that tells shards apart.

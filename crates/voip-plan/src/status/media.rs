@@ -1,6 +1,6 @@
 //! The media-nodes: the state of each, and why none is ready.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use voip_api::{
     CapacityStatus, MediaNodeState, MediaNodeStatus, MediaStatus, STATUS_NODES, VoipClusterStatus,
@@ -26,7 +26,7 @@ pub(super) fn fill(after: &mut VoipClusterStatus, valid: &ValidCluster, plan: &P
     after.media = MediaStatus {
         ready,
         desired,
-        draining: to_u32(count(MediaNodeState::Draining)),
+        draining: to_u32(count(MediaNodeState::Draining).saturating_add(removed(valid, plan, observed))),
         summary: format!("{ready}/{desired}"),
     };
     let mut nodes: Vec<MediaNodeStatus> = states.iter().map(|(pod, state)| node(pod, *state)).collect();
@@ -34,6 +34,15 @@ pub(super) fn fill(after: &mut VoipClusterStatus, valid: &ValidCluster, plan: &P
     after.nodes_omitted = to_u32(nodes.len().saturating_sub(STATUS_NODES));
     nodes.truncate(STATUS_NODES);
     after.nodes = nodes;
+}
+
+/// Pods that drain because they are not wanted any more.
+fn removed(valid: &ValidCluster, plan: &Plan, observed: &Observed) -> usize {
+    let set = |pod: &MediaPod| media_daemon_set(&valid.name, &pod.pool, &pod.node, pod.shard);
+    let wanted: HashSet<String> = plan.media.iter().map(set).collect();
+    let found = Found::of(plan, observed);
+    let gone = observed.pods.iter().filter(|pod| pod.component == Component::Media);
+    gone.filter(|pod| !wanted.contains(&pod.owner) && found.drains(pod)).count()
 }
 
 fn to_u32(count: usize) -> u32 {
@@ -83,7 +92,7 @@ struct Found<'a> {
     pods: HashMap<&'a str, &'a Pod>,
     reports: &'a std::collections::BTreeMap<String, NodeReport>,
     /// Pods that are ordered to drain.
-    draining: std::collections::HashSet<&'a str>,
+    draining: HashSet<&'a str>,
 }
 
 impl<'a> Found<'a> {

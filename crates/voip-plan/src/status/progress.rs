@@ -27,7 +27,8 @@ pub(super) fn progressing(after: &VoipClusterStatus, round: &Round<'_>) -> Findi
             "nothing is applied while the spec is not accepted",
         );
     };
-    if let Some((_, message)) = told(&plan.advice, &[Reason::HeldByCalls]) {
+    let paused = valid.spec.updates.paused;
+    if let Some((_, message)) = told(&plan.advice, &[Reason::HeldByCalls]).filter(|_| !paused) {
         return so("HeldByCalls", message);
     }
     let drains = drains(plan, round);
@@ -37,18 +38,19 @@ pub(super) fn progressing(after: &VoipClusterStatus, round: &Round<'_>) -> Findi
     if round.deleting {
         return so("Applying", "the VoipCluster is being deleted".to_owned());
     }
+    // A paused Deployment never becomes up to date.
+    if paused {
+        return so(
+            "Paused",
+            "spec.updates.paused: nothing that runs is replaced: set it to false".to_owned(),
+        );
+    }
     if let Some(message) = rolling(round, valid.spec.signaling.replicas) {
         return so("RollingSignaling", message);
     }
     let media = &after.media;
     if media.ready < media.desired {
         return so("Applying", format!("{} of {} media-nodes are ready", media.ready, media.desired));
-    }
-    if valid.spec.updates.paused {
-        return so(
-            "Paused",
-            "spec.updates.paused: nothing that runs is replaced: set it to false".to_owned(),
-        );
     }
     Finding::new("Progressing", Is::False, "UpToDate", "everything is as it was asked for")
 }

@@ -1,5 +1,6 @@
 //! The VoipCluster itself.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -7,6 +8,7 @@ use voip_api::{VoipCluster, VoipClusterSpec, text};
 use voip_contract::config::{DigestAlgorithm, Listener, Protocol};
 
 use super::{NodeCount, Pool, Report, ValidCluster, namespace};
+use crate::objects::names;
 use crate::ports::PortRange;
 use crate::problem::FieldError;
 
@@ -37,6 +39,8 @@ pub(super) fn check(cluster: &VoipCluster, errors: &mut Vec<FieldError>) -> Vali
         media_address: check_media_address(spec, &mut report),
         ports: check_port_range(spec, &mut report),
         drain_seconds: check_drain(spec, &mut report),
+        max_unavailable: check_updates(spec, &mut report),
+        drained_nodes: drained_nodes(cluster),
         users: Vec::new(),
         dialplans: Vec::new(),
         advice: Vec::new(),
@@ -162,19 +166,24 @@ fn check_pools(spec: &VoipClusterSpec, report: &mut Report<'_>) -> Vec<Pool> {
                 format!("set it to at most {}", pool.calls_per_node),
             );
         }
-        let Some(nodes) = node_count(&pool.nodes) else {
-            let fact = match &pool.nodes {
-                IntOrString::Int(count) => format!("{count} is out of range"),
-                IntOrString::String(text) => format!("{text:?} is no percentage"),
-            };
-            report.error(format!("{path}.nodes"), fact, "use a count from 1 to 5000, or \"1%\" to \"100%\"");
-            continue;
-        };
+        let Some(nodes) = check_count(&format!("{path}.nodes"), &pool.nodes, report) else { continue };
         let (calls_per_node, pods_per_node) = (pool.calls_per_node, pool.pods_per_node);
         let template = pool.template.clone();
         valid.push(Pool { at, name: pool.name.clone(), nodes, calls_per_node, pods_per_node, template });
     }
     valid
+}
+
+fn check_count(path: &str, value: &IntOrString, report: &mut Report<'_>) -> Option<NodeCount> {
+    let count = node_count(value);
+    if count.is_none() {
+        let fact = match value {
+            IntOrString::Int(count) => format!("{count} is out of range"),
+            IntOrString::String(text) => format!("{text:?} is no percentage"),
+        };
+        report.error(path, fact, "use a count from 1 to 5000, or \"1%\" to \"100%\"");
+    }
+    count
 }
 
 /// A count or a percentage, when it is one.
@@ -227,4 +236,16 @@ fn check_drain(spec: &VoipClusterSpec, report: &mut Report<'_>) -> u32 {
     let seconds = spec.drain.timeout_seconds;
     report.range("spec.drain.timeoutSeconds", seconds, 0, 86400);
     seconds
+}
+
+fn check_updates(spec: &VoipClusterSpec, report: &mut Report<'_>) -> NodeCount {
+    let path = "spec.updates.maxUnavailable";
+    check_count(path, &spec.updates.max_unavailable, report).unwrap_or(NodeCount::Count(1))
+}
+
+/// The nodes that the annotation names, separated by commas.
+fn drained_nodes(cluster: &VoipCluster) -> BTreeSet<String> {
+    let annotation = cluster.metadata.annotations.as_ref().and_then(|all| all.get(names::DRAIN));
+    let nodes = annotation.into_iter().flat_map(|text| text.split(',')).map(str::trim);
+    nodes.filter(|node| !node.is_empty()).map(str::to_owned).collect()
 }

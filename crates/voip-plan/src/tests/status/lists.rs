@@ -46,6 +46,15 @@ fn of_a_pod_that_ends_and_the_one_after_it_the_newer_counts() {
     assert_eq!(world.status(&VoipClusterStatus::default()).media.summary, "2/2");
 }
 
+#[test]
+fn a_pod_that_is_not_wanted_any_more_counts_as_draining() {
+    let mut world = healthy();
+    let removed = pod("office-media-gone-x", Component::Media, "office-media-gone");
+    world.observed.pods.push(Pod { draining_since_ms: Some(1), ..removed });
+    let media = world.status(&VoipClusterStatus::default()).media;
+    assert_eq!((media.summary.as_str(), media.draining), ("2/2", 1));
+}
+
 fn wrong() -> Result<(), Vec<FieldError>> {
     let (path, fact, mend) = ("spec.routes[0]".to_owned(), "it is wrong".to_owned(), "change it".to_owned());
     Err(vec![FieldError { document: "Dialplan voip/internal".to_owned(), path, fact, mend }])

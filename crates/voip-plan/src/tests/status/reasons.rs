@@ -128,6 +128,14 @@ pub(super) const CASES: [Case; 35] = [
     }),
     case("Progressing", "Paused", "spec.updates.paused", true, |world| {
         world.spec(json!({"updates": {"paused": true}}));
+        world.observed.signaling.get_or_insert_default().updated = 0;
+        world.advice.push(Problem {
+            document: String::new(),
+            path: "spec.network.portRange".to_owned(),
+            reason: Reason::HeldByCalls,
+            fact: "nodes have other ports".to_owned(),
+            mend: "they get them".to_owned(),
+        });
     }),
     case("Degraded", "PoolShort", "spec.media.pools[0].nodes", true, |world| {
         world.spec(json!({"media": {"pools": [{"name": "default", "nodes": 3}]}}));

@@ -1,0 +1,253 @@
+//! A cluster that does what it is told: DaemonSets make pods, orders are obeyed, calls come and go as tests say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use voip_contract::ids::Incarnation;
+use voip_contract::node_admin::{NodeReport, Role, Service};
+
+use super::super::world::kubernetes;
+use crate::objects::names::{CONTROL, LEASE, RENDERED, RTP};
+use crate::objects::{Object, Release, render};
+use crate::*;
+
+/// What the template of a DaemonSet says of its pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template {
+    node: String,
+    lease: String,
+    rendered: String,
+    rtp: PortRange,
+    control: Vec<u16>,
+}
+
+pub(super) struct Model {
+    pub(super) resources: Resources,
+    pub(super) observed: Observed,
+    pub(super) release: Release,
+    sets: BTreeMap<String, Template>,
+    /// What pods were made from.
+    made: BTreeMap<String, Template>,
+    /// Calls of pods that have some.
+    pub(super) calls: BTreeMap<String, u32>,
+    /// Pods whose program says nothing.
+    pub(super) silent: BTreeSet<String>,
+    count: usize,
+}
+
+impl Model {
+    pub(super) fn new(resources: Resources, nodes: Vec<Node>) -> Self {
+        let release = Release {
+            version: "0.1.0".to_owned(),
+            signaling_image: "sip".to_owned(),
+            media_image: "media:1".to_owned(),
+        };
+        Self {
+            resources,
+            observed: kubernetes(nodes),
+            release,
+            sets: BTreeMap::new(),
+            made: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            count: 0,
+        }
+    }
+
+    /// One round of the operator. Orders are made from what was observed before anything was applied.
+    pub(super) fn round(&mut self) -> Vec<Order> {
+        self.observe();
+        let valid = validate(&self.resources, &self.observed).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let plan = plan(&valid, &self.observed);
+        let orders = orders(&valid, &plan, &self.observed, &self.release);
+        assert_eq!(orders, crate::orders(&valid, &plan, &self.observed, &self.release), "ordered twice");
+        self.write(&plan);
+        for object in render(&valid, &plan, &self.release).into_iter().filter(|one| one.kind == "DaemonSet") {
+            self.sets.insert(object.name.clone(), template(&object));
+        }
+        for order in &orders {
+            self.obey(order);
+        }
+        orders
+    }
+
+    /// What the operator sees.
+    fn observe(&mut self) {
+        let workload =
+            |set: &Template| MediaWorkload { lease: set.lease.clone(), rendered: set.rendered.clone() };
+        self.observed.media = self.sets.iter().map(|(name, set)| (name.clone(), workload(set))).collect();
+        let pods = self.observed.pods.iter();
+        let heard = pods.filter(|pod| pod.ready && !self.silent.contains(&pod.name) && self.answers(pod));
+        self.observed.reports = heard.map(|pod| (pod.name.clone(), self.report(pod))).collect();
+        let held: BTreeSet<&str> = self.sets.values().map(|set| set.lease.as_str()).collect();
+        let held: BTreeSet<&str> = held
+            .into_iter()
+            .chain(self.observed.pods.iter().filter_map(|pod| pod.lease.as_deref()))
+            .collect();
+        let well = |uid: &str| self.observed.nodes.iter().any(|node| node.ready && node.uid == uid);
+        let leases = self.observed.leases.iter().flat_map(|object| &object.spec.leases);
+        let ended = leases.filter(|lease| !held.contains(lease.id.as_str()) && well(&lease.node_uid));
+        self.observed.ended = ended.map(|lease| lease.id.clone()).collect();
+    }
+
+    fn report(&self, pod: &Pod) -> NodeReport {
+        let calls = self.calls.get(&pod.name).copied().unwrap_or(0);
+        let service = match (pod.draining_since_ms, calls) {
+            (None, _) => Service::Serving,
+            (Some(_), 0) => Service::Drained,
+            (Some(_), _) => Service::Draining,
+        };
+        NodeReport {
+            role: Role::MediaNode,
+            name: pod.name.clone(),
+            incarnation: Incarnation(1),
+            version: "0.1.0".to_owned(),
+            service,
+            calls,
+            registrations: 0,
+            documents: BTreeMap::new(),
+            rejected: Vec::new(),
+            foreign_ports: Vec::new(),
+            ephemeral_ports: None,
+            media_nodes: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, plan: &Plan) {
+        self.observed.mode = plan.network.mode;
+        for object in &plan.leases {
+            self.observed.leases.retain(|old| old.spec.space != object.spec.space);
+            if !object.spec.leases.is_empty() || !object.spec.foreign.is_empty() {
+                self.observed.leases.push(object.clone());
+            }
+        }
+    }
+
+    fn obey(&mut self, order: &Order) {
+        let now_ms = self.observed.now_ms;
+        match order {
+            Order::Drain { pod, .. } => {
+                self.pod(pod).draining_since_ms.get_or_insert(now_ms);
+            }
+            Order::Return { pod } => self.pod(pod).draining_since_ms = None,
+            Order::DeletePod { pod, uid } => {
+                let pod = self.pod(pod);
+                assert_eq!(pod.uid, *uid);
+                pod.ending = true;
+            }
+            Order::DeleteDaemonSet { name } => {
+                self.sets.remove(name);
+                self.observed
+                    .pods
+                    .iter_mut()
+                    .filter(|pod| pod.owner == *name)
+                    .for_each(|pod| pod.ending = true);
+            }
+        }
+    }
+
+    pub(super) fn pod(&mut self, name: &str) -> &mut Pod {
+        self.observed.pods.iter_mut().find(|pod| pod.name == name).unwrap_or_else(|| panic!("no pod {name}"))
+    }
+
+    /// The pod that lives on a node.
+    pub(super) fn on(&self, node: &str) -> String {
+        let on = |pod: &&Pod| pod.node.as_deref() == Some(node) && !pod.ending;
+        self.observed.pods.iter().find(on).unwrap_or_else(|| panic!("no pod on {node}")).name.clone()
+    }
+
+    pub(super) fn node(&mut self, name: &str) -> &mut Node {
+        self.observed.nodes.iter_mut().find(|node| node.name == name).unwrap()
+    }
+
+    fn answers(&self, pod: &Pod) -> bool {
+        let node = |node: &Node| pod.node.as_ref() == Some(&node.name) && node.ready;
+        self.observed.nodes.iter().any(node)
+    }
+
+    /// What kubelets and controllers do: pods that are told to end are gone, missing ones are made, and ready at once.
+    pub(super) fn kubelets(&mut self) {
+        let ended: Vec<String> = self
+            .observed
+            .pods
+            .iter()
+            .filter(|pod| {
+                let node = pod.node.clone().unwrap_or_default();
+                let exists = self.observed.nodes.iter().any(|other| other.name == node);
+                !exists || pod.ending && self.answers(pod)
+            })
+            .map(|pod| pod.name.clone())
+            .collect();
+        for name in ended {
+            self.observed.pods.retain(|pod| pod.name != name);
+            self.made.remove(&name);
+            self.calls.remove(&name);
+        }
+        for (owner, set) in self.sets.clone() {
+            let node = self.observed.nodes.iter().find(|node| node.name == set.node && node.ready);
+            let there = self.observed.pods.iter().any(|pod| pod.owner == owner);
+            if let (Some(node), false) = (node, there) {
+                let address = node.addresses.first().map(|found| found.address);
+                self.make(&owner, &set, address);
+            }
+        }
+    }
+
+    fn make(&mut self, owner: &str, set: &Template, address: Option<std::net::IpAddr>) {
+        self.count += 1;
+        let name = format!("{owner}-{:05}", self.count);
+        self.made.insert(name.clone(), set.clone());
+        self.observed.pods.push(Pod {
+            uid: format!("uid-{name}"),
+            name,
+            component: Component::Media,
+            owner: owner.to_owned(),
+            lease: Some(set.lease.clone()),
+            rendered: set.rendered.clone(),
+            node: Some(set.node.clone()),
+            address,
+            ready: true,
+            ending: false,
+            draining_since_ms: None,
+            trouble: String::new(),
+        });
+    }
+
+    /// Rounds until there is nothing to do and nothing changes; at most so many that a loop is told from patience.
+    pub(super) fn settle(&mut self) {
+        let mut last = None;
+        for _ in 0..200 {
+            let orders = self.round();
+            self.kubelets();
+            self.observed.now_ms += 1000;
+            let now = (self.observed.leases.clone(), self.sets.clone(), self.observed.pods.clone());
+            if orders.is_empty() && last.as_ref() == Some(&now) {
+                return;
+            }
+            last = Some(now);
+        }
+        panic!("no end of orders: {:#?}", self.round());
+    }
+
+    /// First and last RTP port that the pod on `node` was started with.
+    pub(super) fn ports_on(&self, node: &str) -> String {
+        self.made[&self.on(node)].rtp.to_string()
+    }
+}
+
+fn template(object: &Object) -> Template {
+    let template = &object.manifest["spec"]["template"];
+    let annotation =
+        |name: &str| template["metadata"]["annotations"][name].as_str().unwrap_or_default().to_owned();
+    let affinity =
+        &template["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let node = &affinity["nodeSelectorTerms"][0]["matchFields"][0]["values"][0];
+    let rtp = annotation(RTP);
+    let (first, last) = rtp.split_once('-').unwrap();
+    Template {
+        node: node.as_str().unwrap().to_owned(),
+        lease: annotation(LEASE),
+        rendered: annotation(RENDERED),
+        rtp: PortRange::new(first.parse().unwrap(), last.parse().unwrap()),
+        control: annotation(CONTROL).split(',').map(|port| port.parse().unwrap()).collect(),
+    }
+}
