@@ -16,11 +16,14 @@
 
 pub mod admission;
 pub mod apply;
+mod at_once;
 pub mod certificates;
 mod cluster_key;
+pub mod documents;
 pub mod fault;
 pub mod node_admin;
 pub mod observe;
+pub mod orders;
 pub mod owned;
 pub mod secrets;
 

@@ -10,12 +10,16 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
+pub(crate) mod programs;
+
 /// A request as it came.
 pub(crate) struct Asked {
     pub(crate) method: Method,
     /// Path without the query.
     pub(crate) path: String,
     pub(crate) query: String,
+    /// A server-side apply, which makes what is not there.
+    pub(crate) applies: bool,
     pub(crate) body: Value,
 }
 
@@ -30,7 +34,9 @@ where
         async move {
             let (head, body) = request.into_parts();
             let bytes = body.collect_bytes().await.expect("body");
+            let kind = head.headers.get(http::header::CONTENT_TYPE);
             let asked = Asked {
+                applies: kind.is_some_and(|kind| kind == "application/apply-patch+yaml"),
                 method: head.method,
                 path: head.uri.path().to_owned(),
                 query: head.uri.query().unwrap_or_default().to_owned(),
@@ -146,13 +152,19 @@ impl Objects {
         (200, self.by_path.remove(&asked.path).unwrap_or_default())
     }
 
-    /// Merges, and makes the object where an apply finds none. A subresource is part of its object.
+    /// Merges, and makes the object where an apply finds none. A subresource is part of its object. A UID is a
+    /// precondition.
     fn patch(&mut self, asked: &Asked) -> (u16, Value) {
         let path = asked.path.trim_end_matches("/status").to_owned();
-        let applied = asked.query.contains("fieldManager") && !asked.path.ends_with("/status");
         let now = self.by_path.get(&path).cloned();
-        if now.is_none() && !applied {
-            return refusal(404, "NotFound", "not found");
+        let (meant, found) =
+            (&asked.body["metadata"]["uid"], now.as_ref().map(|now| &now["metadata"]["uid"]));
+        match found {
+            None if !asked.applies => return refusal(404, "NotFound", "not found"),
+            Some(found) if !meant.is_null() && found != meant => {
+                return refusal(409, "Conflict", "the UID in the precondition is another one");
+            }
+            _ => {}
         }
         let mut object = now.unwrap_or_else(|| json!({}));
         merge(&mut object, &asked.body);

@@ -76,16 +76,15 @@ mod tests {
     use voip_contract::node_admin::Service;
 
     use super::*;
-    use crate::node_admin::tests::report;
+    use crate::testing::programs::{office, report};
 
-    fn office() -> Heard {
-        let cluster = ClusterKey { namespace: "voip".to_owned(), name: "office".to_owned() };
-        Heard::new(cluster, Arc::new(Bell::default()))
+    fn silence() -> Heard {
+        Heard::new(office(), Arc::new(Bell::default()))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_report_is_known_for_five_seconds() {
-        let heard = office();
+        let heard = silence();
         heard.hear(report(3));
         tokio::time::advance(Duration::from_millis(4999)).await;
         assert_eq!(heard.fresh(), Some(report(3)));
@@ -97,7 +96,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn that_a_report_is_too_old_is_told_once() {
-        let (heard, (woken, mut wakes)) = (office(), tokio::sync::mpsc::channel(1));
+        let (heard, (woken, mut wakes)) = (silence(), tokio::sync::mpsc::channel(1));
         let bell = Arc::clone(&heard.bell);
         tokio::spawn(async move { bell.run(&woken).await });
         heard.hear(report(3));
