@@ -4,13 +4,15 @@
 //! shrunk while its pod may have calls. Ports of a pod whose end nobody saw are quarantined.
 
 mod book;
+mod foreign;
 mod held;
+mod orphans;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use voip_api::{Lease, LeaseState, PortSpace, RtpPortLease};
+use voip_api::{Lease, LeaseState, PortSpace, RtpPortLease, RtpPortLeaseSpec};
 
 use crate::observed::{Environment, Node, Observed};
 use crate::ports::PortRange;
@@ -18,6 +20,7 @@ use crate::problem::Problem;
 use crate::validate::{Pool, ValidCluster};
 
 use book::{Book, Misfits};
+pub use orphans::orphans;
 
 /// Control ports of a program: gRPC, then HTTP.
 pub(crate) const CONTROL_PORTS: u32 = 2;
@@ -109,6 +112,14 @@ impl fmt::Display for LeaseId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, cluster, pool, shard, node } = self;
         write!(f, "{namespace}/{cluster}/{pool}/{shard}@{node}")
+    }
+}
+
+/// Where nobody leases anything, nobody looks whether ports are still held by something else; and an object that says
+/// nothing is not kept.
+fn forget_foreign(spec: &mut RtpPortLeaseSpec) {
+    if spec.leases.is_empty() {
+        spec.foreign.clear();
     }
 }
 

@@ -44,11 +44,12 @@ pub use capacity::Capacity;
 pub use documents::Documents;
 pub use invented::invented_world;
 pub use laptop::{LAPTOP_NODES, LAPTOP_SPACE, laptop_world};
+pub use leases::orphans;
 pub use observed::{
     Admission, Component, Environment, MediaWorkload, Node, Observed, Pod, SignalingService, Taint, Verdict,
     Workload,
 };
-pub use orders::orders;
+pub use orders::{next_ms, orders};
 pub use plan::{
     ControlPorts, DrainCause, MediaPod, Network, NetworkMode, NetworkReason, Order, Plan, PortsChange,
     SignalingAddress, SignalingPod, plan,

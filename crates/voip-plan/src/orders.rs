@@ -4,6 +4,7 @@
 //! happened. Nothing is ordered for a pod whose node does not answer, for nobody would hear it. How an order is carried
 //! out is not known here, nor is the deletion of a VoipCluster.
 
+mod due;
 mod emptied;
 mod fleet;
 mod turns;
@@ -14,6 +15,7 @@ use crate::objects::Release;
 use crate::observed::{Observed, Pod};
 use crate::plan::{DrainCause, Order, Plan, PortsChange};
 use crate::validate::ValidCluster;
+pub use due::next_ms;
 use emptied::is_emptied;
 use fleet::Fleet;
 

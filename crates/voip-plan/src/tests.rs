@@ -9,6 +9,7 @@ mod mistakes;
 mod modes;
 mod objects;
 mod orders;
+mod orphans;
 mod schema;
 mod status;
 mod world;

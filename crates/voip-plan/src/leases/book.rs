@@ -8,7 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use voip_api::{Lease, LeaseState, PortSpace, PortSpaceType, PortSpan, RtpPortLease, RtpPortLeaseSpec};
 
-use super::{CONTROL_PORTS, LeaseId, MAX_LEASES, QUARANTINE_MS, Want, reserved};
+use super::foreign::Finders;
+use super::{CONTROL_PORTS, LeaseId, MAX_LEASES, QUARANTINE_MS, Want, forget_foreign, reserved};
 use crate::digest;
 use crate::observed::Observed;
 use crate::ports::{PortRange, Taken};
@@ -47,10 +48,11 @@ impl<'a> Book<'a> {
             reserved_ports.insert_range(reserved);
         }
         let mut book = Self { valid, observed, range, reserved: reserved_ports, pages: BTreeMap::new() };
+        let finders = Finders::of(observed);
         for object in &observed.leases {
             let page = book.page(&object.spec.space);
             page.object.metadata = object.metadata.clone();
-            page.object.spec.foreign.clone_from(&object.spec.foreign);
+            page.object.spec.foreign = finders.merged(&object.spec);
             page.leases.extend(object.spec.leases.iter().map(|lease| (lease.id.clone(), lease.clone())));
         }
         book
@@ -219,6 +221,7 @@ impl<'a> Book<'a> {
         let ours = self.pages.into_values().filter(|page| page.ours);
         ours.map(|mut page| {
             page.object.spec.leases = page.leases.into_values().collect();
+            forget_foreign(&mut page.object.spec);
             page.object
         })
         .collect()
@@ -319,24 +322,29 @@ fn renew(lease: &mut Lease, want: &Want<'_>, valid: &ValidCluster) {
 
 /// A lease that is not wanted any more and whose pod nobody saw end. False: its ports are free.
 fn abandon(lease: &mut Lease, node_is_there: bool, valid: &ValidCluster, now_ms: u64) -> bool {
-    match (&lease.release_after, lease.state) {
-        (Some(time), LeaseState::Quarantined) => {
-            u64::try_from(time.0.as_millisecond()).is_ok_and(|release| release > now_ms)
-        }
-        _ if node_is_there => {
-            lease.state = LeaseState::Draining;
-            true
-        }
+    match lease.state {
+        LeaseState::Quarantined if lease.release_after.is_some() => return !is_released(lease, now_ms),
+        _ if node_is_there => lease.state = LeaseState::Draining,
         _ => {
-            let after =
-                now_ms.saturating_add(u64::from(valid.drain_seconds) * 1000).saturating_add(QUARANTINE_MS);
-            // The API keeps whole seconds.
-            let seconds = i64::try_from(after.div_ceil(1000)).unwrap_or(i64::MAX);
-            lease.state = LeaseState::Quarantined;
-            lease.release_after = Some(Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)));
-            true
+            let drain_ms = u64::from(valid.drain_seconds) * 1000;
+            quarantine(lease, now_ms.saturating_add(drain_ms).saturating_add(QUARANTINE_MS));
         }
     }
+    true
+}
+
+/// Its quarantine is over.
+pub(super) fn is_released(lease: &Lease, now_ms: u64) -> bool {
+    let release = lease.release_after.as_ref().and_then(|time| u64::try_from(time.0.as_millisecond()).ok());
+    lease.state == LeaseState::Quarantined && release.is_some_and(|release| release <= now_ms)
+}
+
+/// Its ports are not given to anybody before `until_ms`, Unix time in milliseconds.
+pub(super) fn quarantine(lease: &mut Lease, until_ms: u64) {
+    // The API keeps whole seconds.
+    let seconds = i64::try_from(until_ms.div_ceil(1000)).unwrap_or(i64::MAX);
+    lease.state = LeaseState::Quarantined;
+    lease.release_after = Some(Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)));
 }
 
 /// Both fit into 16 bits wherever they come from a range of ports.

@@ -1,5 +1,7 @@
 //! Orders: what is drained and deleted, when, and when not.
 
+mod due;
+mod foreign;
 mod model;
 
 use serde_json::{Value, json};

@@ -31,6 +31,8 @@ pub(super) struct Model {
     pub(super) calls: BTreeMap<String, u32>,
     /// Pods whose program says nothing.
     pub(super) silent: BTreeSet<String>,
+    /// What pods found to be held by something else.
+    pub(super) foreign: BTreeMap<String, Vec<u16>>,
     count: usize,
 }
 
@@ -49,6 +51,7 @@ impl Model {
             made: BTreeMap::new(),
             calls: BTreeMap::new(),
             silent: BTreeSet::new(),
+            foreign: BTreeMap::new(),
             count: 0,
         }
     }
@@ -106,7 +109,7 @@ impl Model {
             registrations: 0,
             documents: BTreeMap::new(),
             rejected: Vec::new(),
-            foreign_ports: Vec::new(),
+            foreign_ports: self.foreign.get(&pod.name).cloned().unwrap_or_default(),
             ephemeral_ports: None,
             media_nodes: Vec::new(),
         }
