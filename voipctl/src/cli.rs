@@ -1,5 +1,7 @@
 //! The command line: what can be said, nothing of what it does.
 
+pub(crate) mod kube;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Show the call detail records
     Cdrs(CdrsArgs),
+    /// Show what runs in a Kubernetes; also kubectl voip
+    Kube(kube::KubeArgs),
     /// Run one of the programs
     #[command(hide = true)]
     Run {

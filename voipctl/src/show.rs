@@ -33,6 +33,27 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     json
 }
 
+/// Lines of at most 80 columns, the first after `mark`, the others under it. A word that is longer stays whole.
+pub(crate) fn wrapped(mark: &str, text: &str) -> String {
+    let indent = " ".repeat(mark.len());
+    let mut lines = vec![mark.to_owned()];
+    let mut width = mark.chars().count();
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width > mark.len() && width + length > 80 {
+            lines.push(indent.clone());
+            width = indent.len();
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(word);
+            line.push(' ');
+        }
+        width += length + 1;
+    }
+    let trimmed: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+    trimmed.join("\n") + "\n"
+}
+
 /// `1 call`, `2 calls`.
 pub(crate) fn count(number: u32, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
@@ -52,6 +73,17 @@ pub(crate) fn complain(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_text_is_wrapped_under_its_mark() {
+        let text = wrapped("- ", &"word ".repeat(20));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines.iter().all(|line| line.len() <= 80 && !line.ends_with(' ')));
+        assert!(lines[0].starts_with("- word") && lines[1].starts_with("  word"));
+        let long = "x".repeat(100);
+        assert_eq!(wrapped("", &format!("a {long}")), format!("a\n{long}\n"));
+    }
 
     #[test]
     fn one_is_singular() {

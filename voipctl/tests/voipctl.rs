@@ -4,8 +4,12 @@
 mod bad_input;
 #[path = "voipctl/call.rs"]
 mod call;
+#[path = "voipctl/fake_kubectl.rs"]
+mod fake_kubectl;
 #[path = "voipctl/harness.rs"]
 mod harness;
+#[path = "voipctl/kube.rs"]
+mod kube;
 #[path = "voipctl/plan.rs"]
 mod plan;
 #[path = "voipctl/processes.rs"]

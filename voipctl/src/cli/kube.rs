@@ -1,0 +1,89 @@
+//! What can be said to `voipctl kube`, which is `kubectl voip` when the executable is called by that name.
+
+use clap::{Args, Parser, Subcommand};
+
+use super::Output;
+
+/// `kubectl voip`: the same as `voipctl kube`, with kubectl's name for it in the help.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-voip",
+    bin_name = "kubectl voip",
+    version,
+    max_term_width = 100,
+    about = "Shows what runs in a Kubernetes"
+)]
+pub(crate) struct Plugin {
+    #[command(flatten)]
+    pub(crate) kube: KubeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Everything is asked through kubectl, with its rights. `ln -s voipctl kubectl-voip`
+in a directory of PATH makes a kubectl plugin of it: kubectl voip status.
+
+Examples:
+  kubectl voip status
+  kubectl voip nodes office -n voip")]
+pub(crate) struct KubeArgs {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(subcommand)]
+    pub(crate) command: KubeCommand,
+}
+
+/// Which Kubernetes, and what in it; kubectl is given the same.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Reach {
+    /// Namespace of the VoipCluster [default: that of the context]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Context of the kubeconfig [default: the current one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig [default: as kubectl finds it]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KubeCommand {
+    /// Show conditions, addresses, capacity, load, and what to do next
+    Status(ShowArgs),
+    /// Show all media-nodes
+    Nodes(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The VoipCluster; may be left out where there is only one in the namespace
+    pub(crate) name: Option<String>,
+    /// Print for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Plugin::command().debug_assert();
+    }
+
+    #[test]
+    fn where_to_look_may_be_said_before_or_after_the_command() {
+        for line in ["kubectl-voip -n a --context c status", "kubectl-voip status --namespace a --context c"]
+        {
+            let Plugin { kube } = Plugin::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(
+                (kube.reach.namespace.as_deref(), kube.reach.context.as_deref()),
+                (Some("a"), Some("c"))
+            );
+        }
+    }
+}
