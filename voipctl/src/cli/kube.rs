@@ -20,8 +20,8 @@ pub(crate) struct Plugin {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Everything is asked through kubectl, with its rights. `ln -s voipctl kubectl-voip`
-in a directory of PATH makes a kubectl plugin of it: kubectl voip status.
+Everything is asked through kubectl, with its rights. ln -s voipctl kubectl-voip
+in a directory of PATH makes a kubectl plugin of it: kubectl voip status
 
 Examples:
   kubectl voip status
