@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use voip_plan::objects::ProbePods;
 use voip_plan::{Admission, Verdict};
 
 #[cfg(test)]
@@ -23,17 +24,6 @@ const UNKNOWN_KEPT: Duration = Duration::from_secs(15);
 /// Most answers kept.
 const MOST: usize = 1024;
 
-/// One pod of each kind.
-#[derive(Debug, Clone)]
-pub struct Probes {
-    /// On the host network.
-    pub host_network: Pod,
-    /// The same without host network, with host ports.
-    pub host_ports: Pod,
-    /// The same with neither.
-    pub plain: Pod,
-}
-
 /// Answers that are not old, by namespace, VoipCluster and its generation.
 #[derive(Debug, Default)]
 pub struct Answers {
@@ -45,7 +35,13 @@ pub type Question = (String, String, i64);
 
 impl Answers {
     /// What admission says; asked only when no answer is kept.
-    pub async fn get(&self, client: &Client, question: Question, probes: &Probes, now: Instant) -> Admission {
+    pub async fn get(
+        &self,
+        client: &Client,
+        question: Question,
+        probes: &ProbePods,
+        now: Instant,
+    ) -> Admission {
         if let Some(answer) = self.fresh(&question, now) {
             return answer;
         }
@@ -72,7 +68,7 @@ fn patience(answer: &Admission) -> Duration {
 
 /// Asks for all three. Where the plain pod is not admitted, it is not host network or ports that are refused, so
 /// nothing is known of them.
-pub async fn probe(client: &Client, namespace: &str, probes: &Probes) -> Admission {
+pub async fn probe(client: &Client, namespace: &str, probes: &ProbePods) -> Admission {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let (host_network, host_ports, plain) = tokio::join!(
         ask(&pods, &probes.host_network),

@@ -16,16 +16,27 @@
 
 pub mod admission;
 pub mod apply;
+pub mod args;
 mod at_once;
 pub mod certificates;
 mod cluster_key;
+pub mod context;
 pub mod documents;
 pub mod fault;
+mod identity;
+mod leader;
+pub mod metrics;
 pub mod node_admin;
 pub mod observe;
 pub mod orders;
 pub mod owned;
+pub mod reconcile;
+mod report;
+pub mod run;
 pub mod secrets;
+mod users;
+pub mod wakes;
+pub mod world;
 
 #[cfg(test)]
 mod testing;

@@ -1,5 +1,126 @@
-//! From Kubernetes objects to the world that `voip-plan` plans for.
+//! From what is watched to the world that `voip-plan` plans for: one VoipCluster and everything about it.
 //!
-//! The conversions live in `voip-plan`, because voipctl makes them too, without a Kubernetes client.
+//! The conversions live in `voip-plan`, because voipctl makes them too, without a Kubernetes client. Nothing here asks the
+//! API server: that is done by watches.
 
-pub use voip_plan::observe::{leases, nodes, pods, workloads};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::api::DynamicObject;
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use voip_api::{Dialplan, RtpPortLease, SipUser, VoipCluster};
+use voip_contract::config::{SIP_DOCUMENT, SipDocument};
+use voip_plan::objects::names;
+use voip_plan::{Environment, MediaWorkload, NetworkMode, Observed, ReservedPorts};
+
+pub use voip_plan::observe::{leases, media, nodes, pods, workloads};
+
+use crate::CLUSTER_LABEL;
+use crate::apply::objects::Key;
+use crate::world::{OWNED, Scope, Shared};
+
+/// One VoipCluster and everything about it, as it was last told.
+pub struct Sight {
+    /// The VoipCluster.
+    pub cluster: Arc<VoipCluster>,
+    /// Its users.
+    pub users: Vec<SipUser>,
+    /// Its Dialplans.
+    pub dialplans: Vec<Dialplan>,
+    /// The objects that were made for it.
+    pub found: BTreeMap<Key, Arc<DynamicObject>>,
+    /// Its pods, as the server has them.
+    pub pods: Vec<Arc<Pod>>,
+    /// All lease objects, as the server has them.
+    pub leases: Vec<RtpPortLease>,
+    /// The world, without admission and reports.
+    pub observed: Observed,
+    /// The document that sip-nodes were given last.
+    pub previous: Option<SipDocument>,
+}
+
+/// Looks at `cluster`. `reserved`: ports that are never leased; `made`: leases of DaemonSets that were made a moment ago and
+/// are not told yet; `now_ms`: Unix time.
+pub fn sight(
+    cluster: &Arc<VoipCluster>,
+    shared: &Shared,
+    scope: &Scope,
+    (reserved, made): (ReservedPorts, &BTreeSet<String>),
+    now_ms: u64,
+) -> Sight {
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let uid = cluster.uid().unwrap_or_default();
+    let found = owned(scope, &namespace, &name);
+    let pods = scope.pods.within(&namespace, |pod| pod.labels().get(CLUSTER_LABEL) == Some(&name));
+    let sets: BTreeMap<String, DaemonSet> = all_of(&found, "DaemonSet");
+    let mut observed = Observed::empty(Environment::Kubernetes, now_ms);
+    observed.reserved = reserved;
+    observed.nodes = shared.nodes.all().iter().map(|node| nodes::node(node)).collect();
+    observed.pods = pods.iter().filter_map(|pod| pods::pod(pod)).collect();
+    observed.leases = shared.leases.all().iter().map(|lease| RtpPortLease::clone(lease)).collect();
+    observed.media = sets.iter().map(|(name, set)| (name.clone(), media::media(set))).collect();
+    observed.mode = mode(cluster, &sets);
+    let one = |kind: &str| found.get(&Key { kind: kind.to_owned(), name: names::signaling(&name) });
+    observed.signaling = one("Deployment").and_then(parse::<Deployment>).map(|it| workloads::workload(&it));
+    observed.service = one("Service").and_then(parse::<Service>).map(|it| workloads::service(&it));
+    observed.ended = ended(&uid, &observed, made);
+    Sight {
+        cluster: Arc::clone(cluster),
+        users: of_cluster(scope.users.within(&namespace, |user| user.spec.cluster_ref.name == name)),
+        dialplans: of_cluster(scope.dialplans.within(&namespace, |plan| plan.spec.cluster_ref.name == name)),
+        previous: previous(&found, &name),
+        leases: observed.leases.clone(),
+        found,
+        pods,
+        observed,
+    }
+}
+
+/// Those that are being deleted count no more.
+fn of_cluster<K: Resource + Clone>(found: Vec<Arc<K>>) -> Vec<K> {
+    let staying = found.into_iter().filter(|object| object.meta().deletion_timestamp.is_none());
+    staying.map(|object| K::clone(&object)).collect()
+}
+
+fn owned(scope: &Scope, namespace: &str, cluster: &str) -> BTreeMap<Key, Arc<DynamicObject>> {
+    let mut found = BTreeMap::new();
+    for ((_, kind), known) in OWNED.iter().zip(&scope.owned) {
+        let labelled =
+            |object: &DynamicObject| object.labels().get(CLUSTER_LABEL).is_some_and(|label| label == cluster);
+        for object in known.within(namespace, labelled) {
+            found.insert(Key { kind: (*kind).to_owned(), name: object.name_any() }, object);
+        }
+    }
+    found
+}
+
+fn all_of<K: DeserializeOwned>(found: &BTreeMap<Key, Arc<DynamicObject>>, kind: &str) -> BTreeMap<String, K> {
+    let of_kind = found.iter().filter(|(key, _)| key.kind == kind);
+    of_kind.filter_map(|(key, object)| Some((key.name.clone(), parse(object)?))).collect()
+}
+
+/// None for what the server would never have taken.
+fn parse<K: DeserializeOwned>(object: &Arc<DynamicObject>) -> Option<K> {
+    serde_json::to_value(object.as_ref()).ok().and_then(|value| serde_json::from_value(value).ok())
+}
+
+/// The status says it; where that was lost, the pods do.
+fn mode(cluster: &VoipCluster, sets: &BTreeMap<String, DaemonSet>) -> Option<NetworkMode> {
+    let told = cluster.status.as_ref().and_then(|status| status.network.as_ref());
+    told.and_then(|network| NetworkMode::named(&network.mode)).or_else(|| sets.values().find_map(media::mode))
+}
+
+fn ended(uid: &str, observed: &Observed, made: &BTreeSet<String>) -> BTreeSet<String> {
+    let kept = observed.media.values().map(|MediaWorkload { lease, .. }| lease.clone());
+    let kept = kept.chain(made.iter().cloned()).collect();
+    leases::ended(uid, &observed.leases, &observed.pods, &kept, &observed.nodes)
+}
+
+fn previous(found: &BTreeMap<Key, Arc<DynamicObject>>, cluster: &str) -> Option<SipDocument> {
+    let key = Key { kind: "ConfigMap".to_owned(), name: names::signaling_config(cluster) };
+    let map: ConfigMap = parse(found.get(&key)?)?;
+    serde_json::from_str(map.data?.get(SIP_DOCUMENT)?).ok()
+}

@@ -2,7 +2,7 @@
 //!
 //! No value of a Secret is ever logged or part of an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
@@ -46,47 +46,9 @@ pub enum Error {
     Random(#[from] getrandom::Error),
 }
 
-/// What was found and made for the users of a VoipCluster; what failed is left out of the maps.
-#[derive(Debug, Default)]
-pub struct UserSecrets {
-    /// Values of the Secrets that users refer to, as [`voip_plan::Resources::secrets`] wants them.
-    pub secrets: BTreeMap<String, BTreeMap<String, SecretValue>>,
-    /// Generated passwords by name of the `SipUser`.
-    pub passwords: BTreeMap<String, SecretValue>,
-    /// What could not be read or made, by name of the Secret.
-    pub faults: BTreeMap<String, Error>,
-}
-
 /// Name of the Secret with the generated password of a user.
 pub fn user_secret_name(user: &str) -> String {
     format!("{user}-sip")
-}
-
-/// Reads and makes the Secrets of `users`, which are all of `namespace`.
-pub async fn user_secrets(client: &Client, namespace: &str, users: &[SipUser]) -> UserSecrets {
-    let mut known = UserSecrets::default();
-    let referred: BTreeSet<&str> =
-        users.iter().filter_map(|user| Some(user.spec.password_secret_ref.as_ref()?.name.as_str())).collect();
-    for name in referred {
-        match read(client, namespace, name).await {
-            Ok(Some(values)) => drop(known.secrets.insert(name.to_owned(), values)),
-            Ok(None) => {}
-            Err(error) => drop(known.faults.insert(name.to_owned(), error)),
-        }
-    }
-    for user in users.iter().filter(|user| generates(user)) {
-        let name = user.name_any();
-        match generated_password(client, user).await {
-            Ok(password) => drop(known.passwords.insert(name, password)),
-            Err(error) => drop(known.faults.insert(user_secret_name(&name), error)),
-        }
-    }
-    known
-}
-
-/// A user who is being deleted gets no new Secret: it would outlive its owner.
-fn generates(user: &SipUser) -> bool {
-    user.spec.password_secret_ref.is_none() && user.metadata.deletion_timestamp.is_none()
 }
 
 /// The values of a Secret; none when it is not there.
@@ -115,6 +77,11 @@ pub async fn generated_password(client: &Client, user: &SipUser) -> Result<Secre
     let secrets = OwnedSecrets::of(client, user, &user.spec.cluster_ref.name)?;
     let password = secrets.settle(&secret, keep, make).await?.filter(|password| !password.is_empty());
     password.map(SecretValue::new).ok_or(Error::NoKey { secret, key: PASSWORD })
+}
+
+/// The password in a generated Secret; none when it has lost it.
+pub(crate) fn password(data: &Data) -> Option<SecretValue> {
+    data.get(PASSWORD).filter(|password| !password.is_empty()).cloned().map(SecretValue::new)
 }
 
 /// Sees to the token of the sip-nodes' API in `CLUSTER-api`; an empty one is made anew.

@@ -3,6 +3,7 @@
 //! `cargo xtask cluster run -- cargo test -p voip-operator --features cluster --test cluster` runs it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -140,7 +141,8 @@ async fn cluster_a_the_minimal_example_is_applied_once_and_pruned() {
     let wanted: Vec<DynamicObject> = manifests.map(|it| serde_json::from_value(it).unwrap()).collect();
     objects_are_written_once(&client, &owned, &wanted).await;
 
-    let live: BTreeMap<Key, DynamicObject> = wanted.iter().map(|it| (Key::of(it), it.clone())).collect();
+    let live: BTreeMap<Key, Arc<DynamicObject>> =
+        wanted.iter().map(|it| (Key::of(it), Arc::new(it.clone()))).collect();
     let daemon_sets = live.keys().filter(|key| key.kind == "DaemonSet").count();
     assert_eq!(daemon_sets, 2);
     assert_eq!(owned.prune(&BTreeSet::new(), &live).await, (wanted.len() - daemon_sets, vec![]));

@@ -4,6 +4,7 @@
 //! say is not known, never invented.
 
 pub mod leases;
+pub mod media;
 pub mod nodes;
 pub mod pods;
 pub mod workloads;

@@ -116,6 +116,26 @@ pub fn status(before: &VoipClusterStatus, round: &Round<'_>) -> VoipClusterStatu
     after
 }
 
+/// The status while the world was not seen once, because of `faults`: only that is told.
+pub fn unseen(
+    before: &VoipClusterStatus,
+    faults: &[Fault],
+    now_ms: u64,
+    generation: i64,
+) -> VoipClusterStatus {
+    let told = first_of(faults.iter().map(Fault::told));
+    let message = format!("nothing is decided before everything was seen once: {told}");
+    let found = vec![Finding::new("Progressing", conditions::Is::True, "Applying", message)];
+    let mut after = before.clone();
+    // What was found before stays, in its order.
+    let mut merged = merge(&before.conditions, found, generation, now_ms);
+    merged.sort_by_key(|condition| {
+        before.conditions.iter().position(|old| old.type_ == condition.type_).unwrap_or(usize::MAX)
+    });
+    after.conditions = merged;
+    after
+}
+
 fn network(mode: Option<NetworkMode>, reason: &impl serde::Serialize) -> Option<NetworkStatus> {
     mode.map(|mode| NetworkStatus { mode: mode.name().to_owned(), reason: name_of(reason) })
 }

@@ -3,9 +3,12 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder};
+use prometheus::{
+    Histogram as Buckets, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
+};
 
 /// Why a metric could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +138,17 @@ impl Gauges {
     }
 }
 
+/// How often something took how long.
+#[derive(Debug, Clone)]
+pub struct Histogram(Buckets);
+
+impl Histogram {
+    /// It took this long once.
+    pub fn observe(&self, took: Duration) {
+        self.0.observe(took.as_secs_f64());
+    }
+}
+
 type Refresh = Box<dyn Fn() + Send + Sync>;
 
 /// All metrics of a process. Clones are the same registry.
@@ -179,6 +193,12 @@ impl Registry {
     /// Makes gauges with labels.
     pub fn gauges(&self, name: &str, help: &str, labels: &[&'static str]) -> Result<Gauges, MetricsError> {
         self.register(name, IntGaugeVec::new(Opts::new(name, help), labels)).map(Gauges)
+    }
+
+    /// Makes a histogram of seconds with these upper bounds, ascending; by custom its name ends in `_seconds`.
+    pub fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram, MetricsError> {
+        let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        self.register(name, Buckets::with_opts(options)).map(Histogram)
     }
 
     /// Calls `refresh` before each [`Registry::print`], one print at a time: there numbers kept elsewhere are taken

@@ -16,8 +16,8 @@ fn pod(spec: &Value) -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "probe"}, "spec": spec})).expect("pod")
 }
 
-fn probes() -> Probes {
-    Probes {
+fn probes() -> ProbePods {
+    ProbePods {
         host_network: pod(&json!({"hostNetwork": true, "containers": []})),
         host_ports: pod(&json!({"hostname": "ports", "containers": []})),
         plain: pod(&json!({"containers": []})),

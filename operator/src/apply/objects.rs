@@ -4,6 +4,7 @@
 //! keep the others from being written. This file must not know what the objects are for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, TypeMeta};
 use kube::core::GroupVersionKind;
@@ -56,6 +57,7 @@ impl Owned {
         object.owner_references().iter().any(|reference| reference.uid == self.uid)
     }
 
+    /// The API of a kind.
     pub(crate) fn api(&self, types: &TypeMeta) -> Result<Api<DynamicObject>, Fault> {
         let kind = GroupVersionKind::try_from(types).map_err(|error| Fault {
             object: types.kind.clone(),
@@ -72,11 +74,11 @@ impl Owned {
     pub async fn apply(
         &self,
         wanted: &[DynamicObject],
-        found: &BTreeMap<Key, DynamicObject>,
+        found: &BTreeMap<Key, Arc<DynamicObject>>,
     ) -> (usize, Vec<Fault>) {
         let (mut writes, mut faults) = (0, Vec::new());
         for object in wanted {
-            match self.apply_one(object, found.get(&Key::of(object))).await {
+            match self.apply_one(object, found.get(&Key::of(object)).map(Arc::as_ref)).await {
                 Ok(written) => writes += usize::from(written),
                 Err(fault) => {
                     tracing::warn!(

@@ -4,24 +4,26 @@
 //! `DaemonSet`s are left to orders, because their pods may have calls.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, DynamicObject, Preconditions};
+use kube::api::{DeleteParams, DynamicObject, Preconditions, TypeMeta};
 use voip_plan::status::Fault;
 
 use crate::RENDERED;
 use crate::apply::objects::{Key, Owned};
 use crate::fault::{fault, is_absent, is_conflict};
+use crate::world::OWNED;
 
 /// Kinds whose pods may have calls.
 const DRAINED_FIRST: &[&str] = &["DaemonSet"];
 
 impl Owned {
-    /// Deletes those of `found`, which say their kind, that are not `wanted`. Returns how many, and what could not be deleted.
+    /// Deletes those of `found` that are not `wanted`. Returns how many, and what could not be deleted.
     pub async fn prune(
         &self,
         wanted: &BTreeSet<Key>,
-        found: &BTreeMap<Key, DynamicObject>,
+        found: &BTreeMap<Key, Arc<DynamicObject>>,
     ) -> (usize, Vec<Fault>) {
         let (mut deleted, mut faults) = (0, Vec::new());
         let stale =
@@ -43,7 +45,7 @@ impl Owned {
     }
 
     async fn delete(&self, key: &Key, object: &DynamicObject) -> Result<(), Fault> {
-        let api = self.api(&object.types.clone().unwrap_or_default())?;
+        let api = self.api(&types(&key.kind))?;
         let preconditions = Preconditions { uid: object.uid(), resource_version: None };
         let how = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         match api.delete(&key.name, &how).await {
@@ -56,6 +58,12 @@ impl Owned {
             Err(error) => Err(fault(key.to_string(), "delete", &error)),
         }
     }
+}
+
+/// Objects of a list do not say their kind.
+fn types(kind: &str) -> TypeMeta {
+    let version = OWNED.iter().find(|(_, own)| *own == kind).map_or("v1", |(version, _)| version);
+    TypeMeta { api_version: version.to_owned(), kind: kind.to_owned() }
 }
 
 #[cfg(test)]

@@ -62,40 +62,6 @@ async fn operators_at_once_give_one_password() {
 }
 
 #[tokio::test]
-async fn referred_secrets_are_read_and_the_others_made() {
-    let store = Store::default();
-    let path = "/api/v1/namespaces/voip/secrets/phones";
-    store.put(path, json!({"metadata": {"name": "phones"}, "data": {"bob": "c2VjcmV0"}}));
-    let reference = |secret: &str| json!({"passwordSecretRef": {"name": secret, "key": "bob"}});
-    let users = [alice(), user("bob", &reference("phones")), user("carol", &reference("absent"))];
-    let known = user_secrets(&store.client(), "voip", &users).await;
-    assert_eq!(known.secrets["phones"]["bob"].reveal(), b"secret");
-    assert_eq!(known.secrets.len(), 1, "one that is not there is left out");
-    assert_eq!(known.passwords.keys().collect::<Vec<_>>(), ["alice"]);
-    assert!(known.faults.is_empty());
-    assert!(!format!("{known:?}").contains("secret\""));
-}
-
-#[tokio::test]
-async fn a_user_who_is_being_deleted_gets_no_secret() {
-    let store = Store::default();
-    let mut leaving = serde_json::to_value(alice()).unwrap();
-    leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    let leaving: SipUser = serde_json::from_value(leaving).unwrap();
-    let known = user_secrets(&store.client(), "voip", &[leaving]).await;
-    assert_eq!((known.passwords.len(), store.writes()), (0, 0));
-}
-
-#[tokio::test]
-async fn one_secret_that_fails_leaves_the_others() {
-    let store = Store::default();
-    store.put(ALICE, json!({"metadata": {"name": "alice-sip"}, "data": {"password": "eA=="}}));
-    let known = user_secrets(&store.client(), "voip", &[alice(), user("bob", &json!({}))]).await;
-    assert!(matches!(known.faults["alice-sip"], Error::Secret(owned::Error::Foreign(_))));
-    assert!(known.passwords.contains_key("bob"));
-}
-
-#[tokio::test]
 async fn an_api_token_is_kept_and_an_empty_one_replaced() {
     let store = Store::default();
     let path = "/api/v1/namespaces/voip/secrets/office-api";

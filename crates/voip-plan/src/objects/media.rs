@@ -154,8 +154,8 @@ fn ports(mode: NetworkMode, pod: &MediaPod) -> Vec<ContainerPort> {
 /// What a lost lease object is made again from. A pod with an address of its own has none.
 fn record(mode: NetworkMode, pod: &MediaPod) -> Labels {
     let range = format!("{}-{}", pod.rtp.first, pod.rtp.last);
-    let control = format!("{},{}", pod.control.grpc, pod.control.http);
-    let mut record = names::labels([(names::RTP, &range), (names::CONTROL, &control)]);
+    let mut record = names::control(pod.control);
+    record.insert(names::RTP.to_owned(), range);
     if mode != NetworkMode::PodAddress {
         record.insert(names::LEASE.to_owned(), pod.lease.clone());
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::digest::fingerprint;
 use crate::observed::Component;
+use crate::plan::ControlPorts;
 
 /// Label: name of the VoipCluster.
 pub const CLUSTER: &str = "voip.dev/cluster";
@@ -126,6 +127,11 @@ pub(super) fn of_component(cluster: &str, of: Component) -> Labels {
     let mut all = common(cluster);
     all.extend(labels([(COMPONENT, component(of)), ("app.kubernetes.io/component", component(of))]));
     all
+}
+
+/// Where the pod is spoken to, as the pod itself says it.
+pub(super) fn control(ports: ControlPorts) -> Labels {
+    labels([(CONTROL, &format!("{},{}", ports.grpc, ports.http))])
 }
 
 pub(super) fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {

@@ -159,7 +159,7 @@ fn program<'a>(
         cpu: "250m",
         template,
         labels,
-        annotations: names::Labels::new(),
+        annotations: names::control(control),
         tolerations: lost_node(template),
         affinity: None,
         node_selector: true,

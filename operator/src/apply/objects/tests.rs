@@ -23,9 +23,9 @@ fn owned(client: Client) -> Owned {
 }
 
 /// What a watch would show.
-fn found(store: &Store) -> BTreeMap<Key, DynamicObject> {
+fn found(store: &Store) -> BTreeMap<Key, Arc<DynamicObject>> {
     let object: DynamicObject = serde_json::from_value(store.object(PATH).expect("stored")).unwrap();
-    BTreeMap::from([(Key::of(&object), object)])
+    BTreeMap::from([(Key::of(&object), Arc::new(object))])
 }
 
 #[tokio::test]

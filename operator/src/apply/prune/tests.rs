@@ -4,7 +4,7 @@ use voip_plan::status::FaultReason;
 use super::*;
 use crate::testing::{Store, refusal, scripted};
 
-fn object(kind: &str, name: &str, owner: &str, rendered: bool) -> (Key, DynamicObject) {
+fn object(kind: &str, name: &str, owner: &str, rendered: bool) -> (Key, Arc<DynamicObject>) {
     let version = if kind == "DaemonSet" { "apps/v1" } else { "v1" };
     let annotations = if rendered { json!({RENDERED: "a"}) } else { json!({}) };
     let object: DynamicObject = serde_json::from_value(json!({
@@ -15,17 +15,17 @@ fn object(kind: &str, name: &str, owner: &str, rendered: bool) -> (Key, DynamicO
         },
     }))
     .unwrap();
-    (Key::of(&object), object)
+    (Key::of(&object), Arc::new(object))
 }
 
 fn path(key: &Key) -> String {
     format!("/api/v1/namespaces/voip/{}s/{}", key.kind.to_lowercase(), key.name)
 }
 
-fn stored(objects: &BTreeMap<Key, DynamicObject>) -> Store {
+fn stored(objects: &BTreeMap<Key, Arc<DynamicObject>>) -> Store {
     let store = Store::default();
     for (key, object) in objects {
-        store.put(&path(key), serde_json::to_value(object).unwrap());
+        store.put(&path(key), serde_json::to_value(object.as_ref()).unwrap());
     }
     store
 }
@@ -53,8 +53,8 @@ async fn an_object_that_was_made_anew_by_somebody_else_stays() {
     let found = BTreeMap::from([object("Service", "stale", "u1", true)]);
     let store = stored(&found);
     let (key, mut again) = object("Service", "stale", "u1", true);
-    again.metadata.uid = Some("another".to_owned());
-    store.put(&path(&key), serde_json::to_value(again).unwrap());
+    Arc::make_mut(&mut again).metadata.uid = Some("another".to_owned());
+    store.put(&path(&key), serde_json::to_value(again.as_ref()).unwrap());
     let (_, faults) = Owned::new(store.client(), "voip", "u1").prune(&BTreeSet::new(), &found).await;
     assert_eq!(faults, vec![]);
     assert!(store.object(&path(&key)).is_some());

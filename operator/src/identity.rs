@@ -1,0 +1,89 @@
+//! Certificates and API token of a VoipCluster: ensured when it is new, when one of their Secrets changed, and when a
+//! certificate is to be renewed. Between that the operator's own certificate is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use time::OffsetDateTime;
+use voip_api::VoipCluster;
+use voip_grpc::tls::{Identity, TlsError};
+use voip_plan::Component;
+use voip_plan::objects::names;
+
+use crate::apply::objects::Key;
+use crate::context::Context;
+use crate::{ClusterKey, certificates, secrets};
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// They could not be made.
+    #[error(transparent)]
+    Certificates(#[from] certificates::Error),
+    /// The token could not be made.
+    #[error(transparent)]
+    Token(#[from] secrets::Error),
+    /// What was made cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The operator's certificate, and the Secrets as they were when it was made.
+#[derive(Clone)]
+pub(crate) struct Held {
+    identity: Identity,
+    renew_at: OffsetDateTime,
+    versions: BTreeMap<String, Option<String>>,
+}
+
+impl Held {
+    /// What programs of this VoipCluster trust.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// When to ensure again.
+    pub(crate) fn renew_at(&self) -> OffsetDateTime {
+        self.renew_at
+    }
+}
+
+/// What is held, ensured where needed.
+pub(crate) async fn ensure(
+    context: &Context,
+    cluster: &VoipCluster,
+    found: &BTreeMap<Key, Arc<DynamicObject>>,
+    now: OffsetDateTime,
+) -> Result<Held, Error> {
+    let key = ClusterKey::of(cluster);
+    let versions = versions(&key.name, found);
+    let held = context.memory(&key, |memory| memory.identity.clone());
+    if let Some(held) = held.filter(|held| held.versions == versions && now < held.renew_at) {
+        return Ok(held);
+    }
+    let made = certificates::ensure(&context.client, cluster, now).await?;
+    secrets::api_token(&context.client, cluster).await?;
+    let leaf = made.operator;
+    let identity =
+        Identity::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes(), leaf.trust.as_bytes())?;
+    let held = Held { identity, renew_at: made.renew_at, versions };
+    context.memory(&key, |memory| memory.identity = Some(held.clone()));
+    Ok(held)
+}
+
+/// A Secret that was edited or deleted has another version than before.
+fn versions(cluster: &str, found: &BTreeMap<Key, Arc<DynamicObject>>) -> BTreeMap<String, Option<String>> {
+    let names = [
+        format!("{cluster}-ca"),
+        names::certificate(cluster, Component::Signaling),
+        names::certificate(cluster, Component::Media),
+        names::api(cluster),
+    ];
+    let version = |name: String| {
+        let secret = found.get(&Key { kind: "Secret".to_owned(), name: name.clone() });
+        (name, secret.and_then(|secret| secret.resource_version()))
+    };
+    names.into_iter().map(version).collect()
+}

@@ -1,0 +1,126 @@
+//! One operator leads; the others wait.
+//!
+//! Leases are safe with two operators at work, by compare-and-swap; leadership only keeps them from doing everything twice.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client};
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use voip_contract::Epoch;
+
+use crate::args::Args;
+
+/// A leader that is not heard of for so long is replaced, seconds.
+const DURATION: u64 = 15;
+/// A leader renews so long before that, seconds.
+const GRACE: u64 = 5;
+/// Bits of an epoch that count changes of the leader; above them is when the Lease was made, so that a Lease that was
+/// deleted does not turn epochs back.
+const TRANSITIONS: u32 = 24;
+
+/// Why leadership cannot be asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaderError {
+    /// The Lease cannot be made or read.
+    #[error(transparent)]
+    Lease(#[from] kube_lease_manager::LeaseManagerError),
+    /// Who the leader was cannot be read.
+    #[error(transparent)]
+    Read(#[from] kube::Error),
+}
+
+/// Leadership, held or waited for.
+pub(crate) struct Leadership {
+    /// None: nobody else is asked.
+    election: Option<Election>,
+}
+
+/// By a Lease.
+struct Election {
+    leases: Api<Lease>,
+    name: String,
+    /// Whether this operator leads.
+    leads: watch::Receiver<bool>,
+    /// Asks for it again and again; ends when `leads` is dropped.
+    manager: JoinHandle<kube_lease_manager::Result<LeaseManager>>,
+}
+
+impl Leadership {
+    /// Asks for it, unless the arguments say otherwise.
+    pub(crate) async fn new(args: &Args, own: &str, client: &Client) -> Result<Self, LeaderError> {
+        if args.no_leader_election {
+            return Ok(Self { election: None });
+        }
+        let namespace = args.leader_election_namespace.clone().unwrap_or_else(|| own.to_owned());
+        let name = args.leader_election_name.clone();
+        let manager = LeaseManagerBuilder::new(client.clone(), &name)
+            .with_namespace(&namespace)
+            .with_duration(DURATION)
+            .with_grace(GRACE)
+            .build()
+            .await?;
+        let (leads, manager) = manager.watch().await;
+        let leases = Api::namespaced(client.clone(), &namespace);
+        Ok(Self { election: Some(Election { leases, name, leads, manager }) })
+    }
+
+    /// Waits for it. The epoch is higher than that of all leaders before.
+    pub(crate) async fn gained(&mut self) -> Result<Epoch, LeaderError> {
+        let Some(election) = &mut self.election else { return Ok(Epoch(1)) };
+        if election.leads.wait_for(|leads| *leads).await.is_err() {
+            // The manager ended: nothing more will come of it.
+            std::future::pending::<()>().await;
+        }
+        Ok(epoch(&election.leases.get(&election.name).await?))
+    }
+
+    /// Waits until somebody else may lead.
+    pub(crate) async fn lost(&mut self) {
+        match &mut self.election {
+            None => std::future::pending().await,
+            Some(election) => drop(election.leads.wait_for(|leads| !leads).await),
+        }
+    }
+
+    /// Lets another lead at once.
+    pub(crate) async fn release(self) {
+        let Some(election) = self.election else { return };
+        drop(election.leads);
+        match election.manager.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "leadership was not released"),
+            Err(error) => tracing::warn!(%error, "leadership was not released"),
+        }
+    }
+}
+
+fn epoch(lease: &Lease) -> Epoch {
+    let made = lease.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+    let made = u64::try_from(made).unwrap_or(0);
+    let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or(0);
+    let transitions = u64::try_from(transitions).unwrap_or(0).min((1 << TRANSITIONS) - 1);
+    Epoch((made << TRANSITIONS) | transitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lease(made: &str, transitions: i32) -> Lease {
+        serde_json::from_value(json!({
+            "metadata": {"creationTimestamp": made}, "spec": {"leaseTransitions": transitions},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn epochs_rise_with_each_leader_and_when_the_lease_was_made_anew() {
+        let first = epoch(&lease("2026-01-01T00:00:00Z", 0));
+        let later = epoch(&lease("2026-01-01T00:00:00Z", 900));
+        let anew = epoch(&lease("2026-01-01T00:00:01Z", 0));
+        assert!(first < later && later < anew, "{first:?} {later:?} {anew:?}");
+    }
+}

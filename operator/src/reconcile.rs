@@ -1,0 +1,249 @@
+//! One look at one VoipCluster: observe, validate, plan, apply, report.
+//!
+//! Everything that is decided is decided in `voip-plan`. What could not be done is a fault: it is reported, and tried again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+use time::OffsetDateTime;
+use voip_api::VoipCluster;
+use voip_plan::objects::{Object, names, probe_pods, render};
+use voip_plan::status::{Fault, FaultReason};
+use voip_plan::{NetworkMode, Plan, Resources, ValidCluster, plan, validate_leniently};
+
+use crate::apply::leases::{self, LeaseError};
+use crate::apply::objects::{Key, Owned};
+use crate::context::Context;
+use crate::fault::fault;
+use crate::observe::{Sight, sight};
+use crate::users::passwords;
+use crate::{ClusterKey, identity, node_admin, report};
+
+/// Holds a VoipCluster that is being deleted until its calls are over.
+pub const FINALIZER: &str = "voip.dev/drain";
+/// Before a look at what somebody else wrote in between.
+const OVERTAKEN: Duration = Duration::from_millis(300);
+/// Between two tries of what could not be done; doubled each time.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest of these times.
+const LAST_RETRY: Duration = Duration::from_mins(1);
+/// Before a look at what others can mend: a node, an address, room.
+const WAITING: Duration = Duration::from_secs(30);
+
+/// Looks at `cluster` and says when to look again.
+pub async fn reconcile(cluster: Arc<VoipCluster>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let (key, started) = (ClusterKey::of(&cluster), Instant::now());
+    let (next, faults) = look(&cluster, &context).await;
+    context.metrics.reconciled(started.elapsed(), &faults);
+    let retry = context.memory(&key, |memory| {
+        memory.failures = if faults.is_empty() { 0 } else { memory.failures.saturating_add(1) };
+        retry(memory.failures)
+    });
+    let next = retry.map_or(next, |retry| next.min(retry));
+    tracing::debug!(cluster = %key, faults = faults.len(), next_s = next.as_secs(), "looked");
+    Ok(Action::requeue(next))
+}
+
+/// None after a success.
+fn retry(failures: u32) -> Option<Duration> {
+    let doubled = failures.checked_sub(1)?.min(10);
+    Some(FIRST_RETRY.saturating_mul(1 << doubled).min(LAST_RETRY))
+}
+
+/// When to look again if all is well, and what is not.
+async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<Fault>) {
+    let watching = context.scope.faults(&context.shared);
+    if !context.scope.is_listed(&context.shared) {
+        // What is not seen may be there: nothing is decided yet.
+        report::unlisted(context, cluster, &watching).await;
+        return (FIRST_RETRY, watching);
+    }
+    if !cluster.finalizers().iter().any(|name| name == FINALIZER)
+        && let Err(error) = add_finalizer(context, cluster).await
+    {
+        return (FIRST_RETRY, vec![fault(format!("VoipCluster {}", cluster.name_any()), "patch", &error)]);
+    }
+    let key = ClusterKey::of(cluster);
+    let now = OffsetDateTime::now_utc();
+    let made = context.memory(&key, crate::context::Memory::just_made);
+    let mut seen =
+        sight(cluster, &context.shared, &context.scope, (context.settings.reserved, &made), unix_ms(now));
+    let mut faults = watching;
+    let mut next = context.settings.resync;
+    match identity::ensure(context, cluster, &seen.found, now).await {
+        Ok(held) => {
+            next = next.min(until(held.renew_at(), now));
+            let targets = node_admin::targets(&seen.observed.pods, |pod| control_port(&seen.pods, pod));
+            context.sessions.keep(&key, held.identity(), targets);
+        }
+        Err(error) => faults.push(error.fault()),
+    }
+    seen.observed.reports = context.sessions.reports(&key);
+    let resources = resources(context, &seen, &mut faults).await;
+    let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());
+    let outcome = match &validated.cluster {
+        Ok(valid) => match act(context, valid, &mut seen, &mut faults).await {
+            Some(plan) => Ok((valid, plan)),
+            None => return (OVERTAKEN, faults),
+        },
+        Err(errors) => Err(errors),
+    };
+    if let Ok((_, plan)) = &outcome
+        && !plan.problems.is_empty()
+    {
+        next = next.min(WAITING);
+    }
+    report::report(context, &seen, &resources, &validated, outcome.as_ref(), &mut faults).await;
+    (next, faults)
+}
+
+async fn add_finalizer(context: &Context, cluster: &VoipCluster) -> Result<(), kube::Error> {
+    let api: Api<VoipCluster> =
+        Api::namespaced(context.client.clone(), &cluster.namespace().unwrap_or_default());
+    let mut finalizers = cluster.finalizers().to_vec();
+    finalizers.push(FINALIZER.to_owned());
+    let version = cluster.resource_version();
+    let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
+    api.patch(&cluster.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
+}
+
+/// The gRPC port, which the pod itself says.
+fn control_port(pods: &[Arc<core::Pod>], of: &voip_plan::Pod) -> Option<u16> {
+    let pod = pods.iter().find(|pod| pod.metadata.name.as_ref() == Some(&of.name))?;
+    pod.annotations().get(names::CONTROL)?.split(',').next()?.parse().ok()
+}
+
+/// What the user wrote, with the passwords.
+async fn resources(context: &Context, seen: &Sight, faults: &mut Vec<Fault>) -> Resources {
+    let namespace = seen.cluster.namespace().unwrap_or_default();
+    let known = passwords(
+        &context.client,
+        &context.scope.referred,
+        (&namespace, &seen.users),
+        &seen.found,
+        context.settings.resync,
+    )
+    .await;
+    faults.extend(known.faults);
+    let mut resources = Resources::new(VoipCluster::clone(&seen.cluster));
+    resources.users.clone_from(&seen.users);
+    resources.dialplans.clone_from(&seen.dialplans);
+    resources.secrets = known.secrets;
+    resources.passwords = known.generated;
+    resources
+}
+
+/// Plans and applies. None: somebody else wrote a lease first, and everything is to be observed anew.
+async fn act(
+    context: &Context,
+    valid: &ValidCluster,
+    seen: &mut Sight,
+    faults: &mut Vec<Fault>,
+) -> Option<Plan> {
+    ask_admission(context, valid, seen).await;
+    let plan = plan(valid, &seen.observed);
+    let api = Api::all(context.client.clone());
+    match leases::write(&api, &plan.leases, &seen.leases).await {
+        Ok(_) => {}
+        Err(LeaseError::Overtaken(name)) => {
+            tracing::info!(object = name, "somebody else wrote the leases first");
+            context.metrics.overtaken();
+            return None;
+        }
+        Err(LeaseError::Refused(fault)) => {
+            faults.push(fault);
+            return Some(plan);
+        }
+    }
+    apply(context, valid, &plan, seen, faults).await;
+    Some(plan)
+}
+
+/// Only who has no mode yet needs to know what would be admitted.
+async fn ask_admission(context: &Context, valid: &ValidCluster, seen: &mut Sight) {
+    let auto = seen.cluster.spec.network.mode == voip_api::NetworkMode::Auto;
+    if !auto || seen.observed.mode.is_some() {
+        return;
+    }
+    let key = ClusterKey::of(&seen.cluster);
+    let question = (key.namespace, key.name, seen.cluster.metadata.generation.unwrap_or_default());
+    let probes = probe_pods(valid, &context.settings.release);
+    seen.observed.admission = context.answers.get(&context.client, question, &probes, Instant::now()).await;
+}
+
+async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sight, faults: &mut Vec<Fault>) {
+    let key = ClusterKey::of(&seen.cluster);
+    let objects = render(valid, plan, &context.settings.release);
+    let wanted: Vec<DynamicObject> = objects.into_iter().filter_map(as_applied).collect();
+    let owned = Owned::new(context.client.clone(), &key.namespace, seen.cluster.uid().unwrap_or_default());
+    if plan.network.mode != Some(NetworkMode::PodAddress) {
+        let leases = plan.media.iter().map(|pod| pod.lease.clone());
+        context.memory(&key, |memory| memory.made(leases));
+    }
+    let (_, refused) = owned.apply(&wanted, &seen.found).await;
+    faults.extend(refused);
+    if faults.is_empty() {
+        let keys = wanted.iter().map(Key::of).collect();
+        let (_, refused) = owned.prune(&keys, &seen.found).await;
+        faults.extend(refused);
+    }
+}
+
+/// Always: what was rendered is an object.
+fn as_applied(object: Object) -> Option<DynamicObject> {
+    serde_json::from_value(object.manifest).ok()
+}
+
+fn until(then: OffsetDateTime, now: OffsetDateTime) -> Duration {
+    (then - now).try_into().unwrap_or(FIRST_RETRY)
+}
+
+pub(crate) fn unix_ms(now: OffsetDateTime) -> u64 {
+    u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+impl identity::Error {
+    fn fault(&self) -> Fault {
+        use crate::owned::Error as Owned;
+        let of = |error: &Owned| match error {
+            Owned::Api { name, source } => Some(fault(format!("Secret {name}"), "apply", source)),
+            Owned::Foreign(name) => Some(Fault {
+                object: format!("Secret {name}"),
+                action: "apply".to_owned(),
+                reason: FaultReason::ForeignObject,
+                message: error.to_string(),
+            }),
+            Owned::NoOwner(_) | Owned::Contended(_) | Owned::Unfit(_) => None,
+        };
+        let known = match self {
+            Self::Certificates(crate::certificates::Error::Secret(error))
+            | Self::Token(crate::secrets::Error::Secret(error)) => of(error),
+            Self::Certificates(_) | Self::Token(_) | Self::Tls(_) => None,
+        };
+        known.unwrap_or_else(|| Fault {
+            object: "Secrets with certificates and token".to_owned(),
+            action: "apply".to_owned(),
+            reason: FaultReason::Conflict,
+            message: self.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_again_more_and_more_seldom() {
+        assert_eq!(retry(0), None);
+        assert_eq!(retry(1), Some(FIRST_RETRY));
+        assert_eq!(retry(3), Some(Duration::from_secs(4)));
+        assert_eq!(retry(u32::MAX), Some(LAST_RETRY));
+    }
+}

@@ -1,0 +1,209 @@
+//! Status, conditions and events. What is as it was is not written.
+//!
+//! A status is written over the version that it was made from; if that is not the newest, the next look writes it.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, stream};
+use json_patch::Patch as JsonPatch;
+use kube::api::{Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use voip_api::{Dialplan, SipUser, VoipCluster, VoipClusterStatus};
+use voip_plan::status::{self, EventToWrite, Fault, Round};
+use voip_plan::{FieldError, Plan, Resources, ValidCluster, Validated, Verdicts};
+
+use crate::apply::leases;
+use crate::context::Context;
+use crate::fault::{fault, is_absent, is_conflict};
+use crate::observe::Sight;
+use crate::secrets::user_secret_name;
+use crate::{ClusterKey, FIELD_MANAGER};
+
+/// How many statuses are written at a time.
+const AT_A_TIME: usize = 8;
+
+/// Reports a look. What cannot be reported is added to the faults.
+pub(crate) async fn report(
+    context: &Context,
+    seen: &Sight,
+    resources: &Resources,
+    validated: &Validated,
+    outcome: Result<&(&ValidCluster, Plan), &&Vec<FieldError>>,
+    faults: &mut Vec<Fault>,
+) {
+    let key = ClusterKey::of(&seen.cluster);
+    let known = faults.clone();
+    let round = Round {
+        generation: seen.cluster.metadata.generation.unwrap_or_default(),
+        version: &context.settings.release.version,
+        outcome: match outcome {
+            Ok((valid, plan)) => Ok((valid, plan)),
+            Err(errors) => Err(errors.as_slice()),
+        },
+        dialplans: &validated.dialplans,
+        observed: &seen.observed,
+        faults: &known,
+        deleting: seen.cluster.metadata.deletion_timestamp.is_some(),
+        load_written_ms: context.memory(&key, |memory| memory.load_written_ms),
+    };
+    faults.extend(cluster(context, &seen.cluster, &round).await);
+    faults.extend(dialplans(&context.client, &seen.dialplans, &validated.dialplans, &round).await);
+    faults.extend(users(&context.client, resources, &validated.users, round.observed.now_ms).await);
+    let api = Api::all(context.client.clone());
+    let ours: Vec<_> = seen.leases.iter().filter(|lease| holds(lease, &key)).cloned().collect();
+    faults.extend(leases::report(&api, &ours).await);
+}
+
+fn holds(object: &voip_api::RtpPortLease, key: &ClusterKey) -> bool {
+    let prefix = format!("{key}/");
+    object.spec.leases.iter().any(|lease| lease.id.starts_with(&prefix))
+}
+
+/// Before everything was seen once, only what keeps it from being seen can be told.
+pub(crate) async fn unlisted(context: &Context, cluster: &VoipCluster, faults: &[Fault]) {
+    if faults.is_empty() {
+        return;
+    }
+    let observed = voip_plan::Observed::empty(
+        voip_plan::Environment::Kubernetes,
+        crate::reconcile::unix_ms(time::OffsetDateTime::now_utc()),
+    );
+    let before = cluster.status.clone().unwrap_or_default();
+    let after =
+        status::unseen(&before, faults, observed.now_ms, cluster.metadata.generation.unwrap_or_default());
+    if after != before
+        && let Some(fault) = write(&context.client, cluster, &after).await
+    {
+        tracing::warn!(object = fault.object, message = fault.message, "status not written");
+    }
+}
+
+async fn cluster(context: &Context, cluster: &VoipCluster, round: &Round<'_>) -> Option<Fault> {
+    let before = cluster.status.clone().unwrap_or_default();
+    let after = status::status(&before, round);
+    if after != before {
+        if let Some(fault) = write(&context.client, cluster, &after).await {
+            return Some(fault);
+        }
+        if after.load != before.load {
+            let now = round.observed.now_ms;
+            context.memory(&ClusterKey::of(cluster), |memory| memory.load_written_ms = Some(now));
+        }
+    }
+    tell(context, cluster, &before, &after, round).await
+}
+
+async fn tell(
+    context: &Context,
+    cluster: &VoipCluster,
+    before: &VoipClusterStatus,
+    after: &VoipClusterStatus,
+    round: &Round<'_>,
+) -> Option<Fault> {
+    let reference = cluster.object_ref(&());
+    for event in status::events(before, after, round) {
+        if let Err(error) = context.recorder.publish(&event_of(event), &reference).await {
+            return Some(fault("Event", "create", &error));
+        }
+    }
+    None
+}
+
+fn event_of(event: EventToWrite) -> Event {
+    Event {
+        type_: match event.kind {
+            status::EventType::Normal => EventType::Normal,
+            status::EventType::Warning => EventType::Warning,
+        },
+        action: "Reconcile".to_owned(),
+        reason: event.reason,
+        // The API takes 1,024 bytes.
+        note: Some(event.message.chars().take(1_000).scan(0, within_note).collect()),
+        secondary: None,
+    }
+}
+
+fn within_note(bytes: &mut usize, character: char) -> Option<char> {
+    *bytes += character.len_utf8();
+    (*bytes <= 1_000).then_some(character)
+}
+
+async fn dialplans(
+    client: &Client,
+    dialplans: &[Dialplan],
+    verdicts: &Verdicts,
+    round: &Round<'_>,
+) -> Vec<Fault> {
+    let changed = dialplans.iter().filter_map(|dialplan| {
+        let before = dialplan.status.clone().unwrap_or_default();
+        let checked = verdicts.get(&dialplan.name_any())?;
+        let generation = dialplan.metadata.generation.unwrap_or_default();
+        let after = status::dialplan(&before, generation, checked, round);
+        (after != before).then_some((dialplan, after))
+    });
+    write_all(client, changed).await
+}
+
+async fn users(client: &Client, resources: &Resources, verdicts: &Verdicts, now_ms: u64) -> Vec<Fault> {
+    let changed = resources.users.iter().filter_map(|user| {
+        let before = user.status.clone().unwrap_or_default();
+        let generation = user.metadata.generation.unwrap_or_default();
+        let checked = verdicts.get(&user.name_any())?;
+        let (secret, found) = secret_of(user, resources);
+        let after = status::user(&before, generation, checked, (&secret, found), now_ms);
+        (after != before).then_some((user, after))
+    });
+    write_all(client, changed).await
+}
+
+/// The Secret with the password of a user, and whether it is there.
+fn secret_of(user: &SipUser, resources: &Resources) -> (String, bool) {
+    match &user.spec.password_secret_ref {
+        Some(reference) => (reference.name.clone(), resources.secrets.contains_key(&reference.name)),
+        None => (user_secret_name(&user.name_any()), resources.passwords.contains_key(&user.name_any())),
+    }
+}
+
+async fn write_all<'a, K, S>(client: &Client, changed: impl Iterator<Item = (&'a K, S)>) -> Vec<Fault>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'a,
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+    S: Serialize,
+{
+    let writes: Vec<_> =
+        changed.map(|(object, status)| async move { write(client, object, &status).await }).collect();
+    let mut writes = stream::iter(writes).buffer_unordered(AT_A_TIME);
+    let mut faults = BTreeMap::new();
+    while let Some(fault) = writes.next().await {
+        faults.extend(fault.map(|fault| (fault.object.clone(), fault)));
+    }
+    faults.into_values().collect()
+}
+
+/// Writes the whole status over the version of `object`, and of no other. Somebody else's write in between is no fault: it
+/// is told by the watch, and then everything is looked at again.
+async fn write<K, S>(client: &Client, object: &K, status: &S) -> Option<Fault>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+    S: Serialize,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let patch = json!([
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": object.resource_version()},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    // These three fields are a JSON patch (RFC 6902) whatever the status is.
+    let patch: JsonPatch = serde_json::from_value(patch).unwrap_or_default();
+    let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_status(&object.name_any(), &how, &Patch::Json::<()>(patch)).await {
+        Ok(_) => None,
+        Err(error) if is_conflict(&error) || is_absent(&error) => None,
+        Err(error) => Some(fault(format!("{} {}", K::kind(&()), object.name_any()), "status", &error)),
+    }
+}

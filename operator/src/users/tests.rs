@@ -1,0 +1,80 @@
+//! Passwords against an API server that keeps what it is given.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::Store;
+
+const RESYNC: Duration = Duration::from_mins(10);
+
+fn user(name: &str, extra: &Value) -> SipUser {
+    let mut spec = json!({"clusterRef": {"name": "office"}});
+    spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    serde_json::from_value(json!({"apiVersion": "voip.dev/v1alpha1", "kind": "SipUser",
+        "metadata": {"name": name, "namespace": "voip", "uid": format!("u-{name}")}, "spec": spec}))
+    .expect("user")
+}
+
+fn referring(name: &str, secret: &str) -> SipUser {
+    user(name, &json!({"passwordSecretRef": {"name": secret, "key": name}}))
+}
+
+async fn of(store: &Store, referred: &Referred, users: &[SipUser]) -> Passwords {
+    passwords(&store.client(), referred, ("voip", users), &BTreeMap::new(), RESYNC).await
+}
+
+#[tokio::test]
+async fn referred_secrets_are_read_and_the_others_made() {
+    let store = Store::default();
+    let path = "/api/v1/namespaces/voip/secrets/phones";
+    store.put(path, json!({"metadata": {"name": "phones"}, "data": {"bob": "c2VjcmV0"}}));
+    let users = [user("alice", &json!({})), referring("bob", "phones"), referring("carol", "absent")];
+    let known = of(&store, &Referred::default(), &users).await;
+    assert_eq!(known.secrets["phones"]["bob"].reveal(), b"secret");
+    assert_eq!(known.secrets.len(), 1, "one that is not there is left out");
+    assert_eq!(known.generated.keys().collect::<Vec<_>>(), ["alice"]);
+    assert_eq!(known.faults, []);
+}
+
+#[tokio::test]
+async fn what_was_read_is_not_asked_for_again_until_it_changes() {
+    let store = Store::default();
+    let path = "/api/v1/namespaces/voip/secrets/phones";
+    store.put(path, json!({"metadata": {"name": "phones"}, "data": {"bob": "b2xk"}}));
+    let (referred, users) = (Referred::default(), [referring("bob", "phones")]);
+    of(&store, &referred, &users).await;
+    store.put(path, json!({"metadata": {"name": "phones"}, "data": {"bob": "bmV3"}}));
+    let again = of(&store, &referred, &users).await;
+    assert_eq!(again.secrets["phones"]["bob"].reveal(), b"old");
+    referred.forget_all();
+    let changed = of(&store, &referred, &users).await;
+    assert_eq!(changed.secrets["phones"]["bob"].reveal(), b"new");
+}
+
+#[tokio::test]
+async fn a_generated_secret_that_a_watch_told_is_not_asked_for() {
+    let store = Store::default();
+    let alice = user("alice", &json!({}));
+    of(&store, &Referred::default(), std::slice::from_ref(&alice)).await;
+    let told = store.object("/api/v1/namespaces/voip/secrets/alice-sip").expect("made");
+    let told: DynamicObject = serde_json::from_value(told).unwrap();
+    let found =
+        BTreeMap::from([(Key { kind: "Secret".to_owned(), name: "alice-sip".to_owned() }, Arc::new(told))]);
+    let silent = crate::testing::scripted(|asked| async move { panic!("{} {}", asked.method, asked.path) });
+    let known = passwords(&silent, &Referred::default(), ("voip", &[alice]), &found, RESYNC).await;
+    assert!(known.generated.contains_key("alice"));
+}
+
+#[tokio::test]
+async fn one_secret_that_fails_leaves_the_others() {
+    let store = Store::default();
+    let path = "/api/v1/namespaces/voip/secrets/alice-sip";
+    store.put(path, json!({"metadata": {"name": "alice-sip"}, "data": {"password": "eA=="}}));
+    let users = [user("alice", &json!({})), user("bob", &json!({}))];
+    let known = of(&store, &Referred::default(), &users).await;
+    assert_eq!(
+        known.faults.iter().map(|fault| fault.reason).collect::<Vec<_>>(),
+        [FaultReason::ForeignObject]
+    );
+    assert!(known.generated.contains_key("bob"));
+}
