@@ -31,6 +31,7 @@ mod orders;
 mod plan;
 mod ports;
 mod problem;
+mod quantity;
 mod resources;
 mod signaling;
 pub mod status;

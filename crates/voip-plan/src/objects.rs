@@ -18,6 +18,7 @@ pub(crate) mod users;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::Value;
 
+pub(crate) use pod::default_request;
 pub use probe::{ProbePods, probe_pods};
 pub use users::{BUCKET_BYTES, BUCKETS};
 

@@ -6,6 +6,7 @@ mod invented;
 mod leases;
 mod lenience;
 mod mistakes;
+mod mistakes_in_pods;
 mod modes;
 mod objects;
 mod orders;

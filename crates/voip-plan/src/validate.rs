@@ -6,6 +6,9 @@
 pub(crate) mod cluster;
 mod dialplans;
 mod exposure;
+mod names;
+mod service;
+mod template;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};

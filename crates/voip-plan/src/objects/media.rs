@@ -95,7 +95,7 @@ fn template(valid: &ValidCluster, plan: &Plan, pod: &MediaPod, release: &Release
         host_network: host,
         volumes: vec![(config, pod::CONFIG), (pod::secret_volume("tls", certificate), pod::TLS)],
         grace_seconds: valid.drain_seconds.saturating_add(GRACE_SECONDS),
-        cpu: "500m",
+        component: Component::Media,
         template: of_pool(valid, &pod.pool)?,
         labels: labels(valid, pod),
         annotations: record(mode, pod),

@@ -17,6 +17,8 @@ use voip_api::{Amounts, PodSettings, PodTemplate, PullPolicy, TolerationOperator
 use super::manifest::{list, text};
 use super::names::{Labels, RENDERED};
 use crate::digest::fingerprint;
+use crate::observed::Component;
+use crate::quantity;
 
 /// User and group of the programs; nobody's by convention, and numeric so that the kubelet can tell that it is not root.
 const NOBODY: i64 = 65532;
@@ -45,7 +47,7 @@ pub(super) struct Program<'a> {
     pub(super) host_network: bool,
     pub(super) volumes: Vec<(Volume, &'static str)>,
     pub(super) grace_seconds: u32,
-    pub(super) cpu: &'a str,
+    pub(super) component: Component,
     pub(super) template: &'a PodTemplate,
     pub(super) labels: Labels,
     pub(super) annotations: Labels,
@@ -137,7 +139,7 @@ fn container(program: Program<'_>) -> Container {
         readiness_probe: Some(probe("/readyz", 2, 2)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         volume_mounts: list(program.volumes.iter().map(mount).collect()),
-        resources: Some(resources(&program.template.spec, program.cpu)),
+        resources: Some(resources(&program.template.spec, program.component)),
         image: Some(program.image.clone()),
         image_pull_policy: Some(
             match program.pull_policy {
@@ -214,23 +216,36 @@ fn toleration(toleration: &voip_api::Toleration) -> Toleration {
     }
 }
 
-fn resources(settings: &PodSettings, cpu: &str) -> ResourceRequirements {
-    let Amounts { cpu: asked_cpu, memory } = &settings.resources.requests;
-    let or = |asked: &str, default: &str| if asked.is_empty() { default } else { asked }.to_owned();
-    let requests = [("cpu", or(asked_cpu, cpu)), ("memory", or(memory, "256Mi"))];
-    let limits = &settings.resources.limits;
-    let limits = [("cpu", limits.cpu.clone()), ("memory", limits.memory.clone())];
+/// What is requested for a pod unless its template says otherwise.
+pub(crate) fn default_request(component: Component, resource: &str) -> &'static str {
+    match (resource, component) {
+        ("memory", _) => "256Mi",
+        (_, Component::Signaling) => "250m",
+        (_, Component::Media) => "500m",
+    }
+}
+
+fn resources(settings: &PodSettings, component: Component) -> ResourceRequirements {
+    let (requests, limits) = (&settings.resources.requests, &settings.resources.limits);
+    let default = |resource: &str| default_request(component, resource);
     ResourceRequirements {
-        requests: amounts(requests),
-        limits: amounts(limits),
+        requests: amounts(requests, default),
+        limits: amounts(limits, |_| ""),
         ..ResourceRequirements::default()
     }
 }
 
-fn amounts(amounts: [(&str, String); 2]) -> Option<BTreeMap<String, Quantity>> {
-    let given = amounts.into_iter().filter(|(_, amount)| !amount.is_empty());
-    let given: BTreeMap<_, _> = given.map(|(name, amount)| (name.to_owned(), Quantity(amount))).collect();
-    (!given.is_empty()).then_some(given)
+fn amounts(given: &Amounts, default: impl Fn(&str) -> &'static str) -> Option<BTreeMap<String, Quantity>> {
+    let asked = [("cpu", given.cpu.as_str()), ("memory", given.memory.as_str())];
+    let or_default = asked.map(|(name, text)| (name, if text.is_empty() { default(name) } else { text }));
+    let amounts: BTreeMap<String, Quantity> = or_default
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let stored = quantity::Quantity::parse(text)?.canonical();
+            Some((name.to_owned(), Quantity(stored)))
+        })
+        .collect();
+    (!amounts.is_empty()).then_some(amounts)
 }
 
 /// A volume from one Secret.

@@ -46,7 +46,7 @@ fn probe(valid: &ValidCluster, release: &Release, host_network: bool, ports: Vec
         host_network,
         volumes: Vec::new(),
         grace_seconds: 0,
-        cpu: "500m",
+        component: Component::Media,
         template: valid.spec.media.pools.first().map_or(&none, |pool| &pool.template),
         labels: names::of_component(&valid.name, Component::Media),
         annotations: names::Labels::new(),

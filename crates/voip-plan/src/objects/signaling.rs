@@ -156,7 +156,7 @@ fn program<'a>(
         host_network: host,
         volumes: volumes(valid),
         grace_seconds: GRACE_SECONDS,
-        cpu: "250m",
+        component: Component::Signaling,
         template,
         labels,
         annotations: names::control(control),

@@ -91,6 +91,8 @@ fn mistakes_in_the_cluster() {
         ("spec.network.portRange", json!({"network": {"portRange": "16384-70000"}})),
         ("spec.network.portRange", json!({"network": {"portRange": "29999-16384"}})),
         ("spec.network.portRange", json!({"network": {"portRange": "+6384-29999"}})),
+        ("spec.updates.maxUnavailable", json!({"updates": {"maxUnavailable": 0}})),
+        ("spec.updates.maxUnavailable", json!({"updates": {"maxUnavailable": "0%"}})),
         ("spec.drain.timeoutSeconds", json!({"drain": {"timeoutSeconds": 86_401}})),
     ] {
         let errors = errors(&cluster(spec.clone()));

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use voip_api::text;
 use voip_contract::config::{ActionDocument, DialplanDocument, RouteDocument};
 
+use crate::quantity::Quantity;
+
 fn compiles(pattern: &str, action: ActionDocument) -> bool {
     let (id, priority, enabled) = ("r".to_owned(), 1, true);
     let route = RouteDocument { id, pattern: pattern.to_owned(), priority, enabled, actions: vec![action] };
@@ -29,5 +31,11 @@ proptest! {
     fn prompts(prompt in "[a1_/. -]{0,4}") {
         let admitted = regex::Regex::new(text::PROMPT).unwrap().is_match(&prompt);
         prop_assert_eq!(admitted, compiles("1", ActionDocument::PlayAudio { prompt: prompt.clone(), repeat: 1 }), "{:?}", prompt);
+    }
+
+    #[test]
+    fn quantities(text in prop_oneof!["[0-9.]{0,4}(m|k|M|G|T|Ki|Mi|Gi|Ti|K|n|E|)", "[0-9.mkKi -]{0,5}"]) {
+        let admitted = regex::Regex::new(text::OPTIONAL_QUANTITY).unwrap().is_match(&text);
+        prop_assert_eq!(admitted, text.is_empty() || Quantity::parse(&text).is_some(), "{:?}", text);
     }
 }

@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use voip_api::{VoipCluster, VoipClusterSpec, text};
 use voip_contract::config::{DigestAlgorithm, Listener, Protocol};
 
-use super::{NodeCount, Pool, Report, ValidCluster, namespace};
+use super::{NodeCount, Pool, Report, ValidCluster, namespace, service, template};
 use crate::objects::names;
+use crate::observed::Component;
 use crate::ports::PortRange;
 use crate::problem::FieldError;
 
@@ -26,6 +27,9 @@ pub(super) fn check(cluster: &VoipCluster, errors: &mut Vec<FieldError>) -> Vali
         report.error("metadata.name", format!("{name:?} cannot be used"), mend);
     }
     check_names(spec, &mut report);
+    template::check("spec.signaling.template", &spec.signaling.template, Component::Signaling, &mut report);
+    service::check(&spec.signaling.service, &mut report);
+    template::images(&spec.images, &mut report);
     let realm = if spec.realm.is_empty() { format!("{name}.{namespace}") } else { spec.realm.clone() };
     ValidCluster {
         uid: cluster.metadata.uid.clone().unwrap_or_default(),
@@ -167,6 +171,7 @@ fn check_pools(spec: &VoipClusterSpec, report: &mut Report<'_>) -> Vec<Pool> {
             );
         }
         let Some(nodes) = check_count(&format!("{path}.nodes"), &pool.nodes, report) else { continue };
+        template::check(&format!("{path}.template"), &pool.template, Component::Media, report);
         let (calls_per_node, pods_per_node) = (pool.calls_per_node, pool.pods_per_node);
         let template = pool.template.clone();
         valid.push(Pool { at, name: pool.name.clone(), nodes, calls_per_node, pods_per_node, template });
