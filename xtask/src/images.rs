@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     /// Directory of the archives, IMAGE.oci.tar each; from the workspace root
     #[arg(long, default_value = "target/images")]
     out: PathBuf,
-    /// Put before the images' names: `registry.example.com/`
-    #[arg(long, default_value = "")]
-    prefix: String,
+    /// What comes before the images' names, as `image.repository` of the chart
+    #[arg(long, default_value = "voip-operator")]
+    repository: String,
     /// Only these: sip-node, media-node
     #[arg(value_name = "IMAGE", value_parser = PROGRAMS.map(|program| program.image))]
     images: Vec<String>,
@@ -56,7 +56,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
     let revision = revision(root);
     for program in programs {
-        pack(program, &built, &out, &arguments.prefix, revision.as_deref())?;
+        pack(program, &built, &out, &arguments.repository, revision.as_deref())?;
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ fn revision(root: &Path) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn pack(program: &Program, built: &Path, out: &Path, prefix: &str, revision: Option<&str>) -> Result<()> {
+fn pack(program: &Program, built: &Path, out: &Path, repository: &str, revision: Option<&str>) -> Result<()> {
     let binary = built.join(program.package);
     let content = std::fs::read(&binary).with_context(|| format!("read {}", binary.display()))?;
     let path = format!("bin/{}", program.package);
@@ -107,7 +107,7 @@ fn pack(program: &Program, built: &Path, out: &Path, prefix: &str, revision: Opt
         labels: labels(program, revision),
         exposed: Vec::new(),
     };
-    let name = format!("{prefix}voip-operator/{}:{}", program.image, env!("CARGO_PKG_VERSION"));
+    let name = reference(repository, program.image);
     let archive = out.join(format!("{}.oci.tar", program.image));
     oci::write(&archive, &name, &config, &[oci::File { path, content, mode: 0o755 }])?;
     let bytes = archive.metadata().with_context(|| format!("read {}", archive.display()))?.len();
@@ -116,6 +116,13 @@ fn pack(program: &Program, built: &Path, out: &Path, prefix: &str, revision: Opt
         bail!("{name} has {bytes} bytes, more than the {MOST_BYTES} that an image may have");
     }
     Ok(())
+}
+
+/// The image's name in full, as container runtimes look it up: to them a name without a registry is one of docker.io.
+fn reference(repository: &str, image: &str) -> String {
+    let first = repository.split_once('/').map_or(repository, |(first, _)| first);
+    let registry = if first == "localhost" || first.contains(['.', ':']) { "" } else { "docker.io/" };
+    format!("{registry}{repository}/{image}:{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// The annotation keys of the OCI image specification.
@@ -129,4 +136,22 @@ fn labels(program: &Program, revision: Option<&str>) -> BTreeMap<String, String>
     ];
     let known = labels.into_iter().filter_map(|(key, value)| Some((key, value?)));
     known.map(|(key, value)| (format!("org.opencontainers.image.{key}"), value.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_runtimes_look_up() {
+        let version = env!("CARGO_PKG_VERSION");
+        for (repository, name) in [
+            ("voip-operator", "docker.io/voip-operator/operator"),
+            ("registry.example.com", "registry.example.com/operator"),
+            ("localhost:5000/voip", "localhost:5000/voip/operator"),
+            ("localhost/voip", "localhost/voip/operator"),
+        ] {
+            assert_eq!(reference(repository, "operator"), format!("{name}:{version}"));
+        }
+    }
 }

@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
-const PROGRAMS: [&str; 2] = ["sip-node", "media-node"];
+/// Images, and the program in each.
+const IMAGES: [(&str, &str); 2] = [("sip-node", "sip-node"), ("media-node", "media-node")];
 
-fn archive(program: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/images/{program}.oci.tar"))
+fn archive(image: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/images/{image}.oci.tar"))
 }
 
-/// The file called `path` in the archive of `program`.
-fn entry(program: &str, path: &str) -> Vec<u8> {
-    let archive = std::fs::File::open(archive(program)).expect("cargo xtask images was run");
+/// The file called `path` in the archive of `image`.
+fn entry(image: &str, path: &str) -> Vec<u8> {
+    let archive = std::fs::File::open(archive(image)).expect("cargo xtask images was run");
     let mut archive = tar::Archive::new(archive);
     let entries = archive.entries().expect("a tar").map(|entry| entry.expect("a tar"));
     let mut entry = entries
@@ -29,8 +30,8 @@ fn entry(program: &str, path: &str) -> Vec<u8> {
     content
 }
 
-fn json_entry(program: &str, path: &str) -> Value {
-    serde_json::from_slice(&entry(program, path)).expect("JSON")
+fn json_entry(image: &str, path: &str) -> Value {
+    serde_json::from_slice(&entry(image, path)).expect("JSON")
 }
 
 fn blob(descriptor: &Value) -> String {
@@ -44,12 +45,12 @@ struct Container {
 }
 
 impl Container {
-    fn unpack(program: &str, test: &str) -> Self {
-        let index = json_entry(program, "index.json");
-        let manifest = json_entry(program, &blob(&index["manifests"][0]));
-        let config = json_entry(program, &blob(&manifest["config"]));
-        let root = std::env::temp_dir().join(format!("voip-images-{}-{test}-{program}", std::process::id()));
-        let layer = entry(program, &blob(&manifest["layers"][0]));
+    fn unpack(image: &str, test: &str) -> Self {
+        let index = json_entry(image, "index.json");
+        let manifest = json_entry(image, &blob(&index["manifests"][0]));
+        let config = json_entry(image, &blob(&manifest["config"]));
+        let root = std::env::temp_dir().join(format!("voip-images-{}-{test}-{image}", std::process::id()));
+        let layer = entry(image, &blob(&manifest["layers"][0]));
         tar::Archive::new(GzDecoder::new(layer.as_slice())).unpack(&root).expect("unpack the layer");
         Self { root, config: config["config"].clone() }
     }
@@ -83,12 +84,12 @@ impl Drop for Container {
 
 #[test]
 fn images_hold_one_static_program_that_runs_as_their_user() {
-    for program in PROGRAMS {
-        let container = Container::unpack(program, "one");
+    for (image, program) in IMAGES {
+        let container = Container::unpack(image, "one");
         assert_eq!(container.config["User"], "65532:65532");
         assert_eq!(container.config["Entrypoint"], json!([format!("/bin/{program}")]));
         let labels = &container.config["Labels"];
-        assert_eq!(labels["org.opencontainers.image.title"], program);
+        assert_eq!(labels["org.opencontainers.image.title"], image);
         assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(labels["org.opencontainers.image.licenses"], "Apache-2.0");
         let names = |path: &Path| {
@@ -108,9 +109,9 @@ fn images_hold_one_static_program_that_runs_as_their_user() {
 
 #[test]
 fn images_are_small() {
-    for program in PROGRAMS {
-        let bytes = archive(program).metadata().expect("cargo xtask images was run").len();
-        assert!(bytes <= 40 << 20, "{program}: {bytes} bytes");
+    for (image, _) in IMAGES {
+        let bytes = archive(image).metadata().expect("cargo xtask images was run").len();
+        assert!(bytes <= 40 << 20, "{image}: {bytes} bytes");
     }
 }
 

@@ -35,8 +35,8 @@ fn objects(planned: &Planned) -> Result<Vec<Value>, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let release = Release {
         version: version.to_owned(),
-        signaling_image: format!("voip/sip-node:{version}"),
-        media_image: format!("voip/media-node:{version}"),
+        signaling_image: format!("voip-operator/sip-node:{version}"),
+        media_image: format!("voip-operator/media-node:{version}"),
     };
     let leases = planned.plan.leases.iter().map(|lease| serde_json::to_value(lease).map_err(Failure::failed));
     let rendered = render(&planned.valid, &planned.plan, &release).into_iter();
