@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 
 /// sip-node is on this machine: what takes longer is not going to come.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Through an API server and a kubelet.
+const PATIENCE_FAR: Duration = Duration::from_secs(10);
 
 /// sip-node did not answer as it should.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,14 @@ pub(crate) enum HttpError {
         address: SocketAddr,
         /// Why.
         source: Box<ureq::Error>,
+    },
+    /// The token is another.
+    #[error(
+        "sip-node on {address} refuses the token: was its Secret replaced a moment ago? Try again in a minute"
+    )]
+    Refused {
+        /// Its HTTP address.
+        address: SocketAddr,
     },
     /// The answer makes no sense.
     #[error("sip-node on {address} answers {path} in a form that this voipctl does not know: {reason}")]
@@ -32,13 +42,36 @@ pub(crate) enum HttpError {
     },
 }
 
-/// `GET path`; none when there is no such thing (404).
+/// `GET path` from a sip-node on this machine; none when there is no such thing (404).
 pub(crate) fn get<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<Option<T>, HttpError> {
+    ask(address, path, None, PATIENCE)
+}
+
+/// `GET path` from a sip-node elsewhere that asks for a token; none as above.
+pub(crate) fn get_with_token<T: DeserializeOwned>(
+    address: SocketAddr,
+    path: &str,
+    token: &str,
+) -> Result<Option<T>, HttpError> {
+    ask(address, path, Some(token), PATIENCE_FAR)
+}
+
+fn ask<T: DeserializeOwned>(
+    address: SocketAddr,
+    path: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> Result<Option<T>, HttpError> {
     let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build().into();
-    let mut response = match agent.get(format!("http://{address}{path}")).call() {
+        ureq::Agent::config_builder().timeout_global(Some(patience)).proxy(None).build().into();
+    let mut request = agent.get(format!("http://{address}{path}"));
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {token}"));
+    }
+    let mut response = match request.call() {
         Ok(response) => response,
         Err(ureq::Error::StatusCode(404)) => return Ok(None),
+        Err(ureq::Error::StatusCode(401)) => return Err(HttpError::Refused { address }),
         Err(source) => return Err(HttpError::NoAnswer { address, source: Box::new(source) }),
     };
     let text = response

@@ -54,6 +54,16 @@ pub(crate) fn wrapped(mark: &str, text: &str) -> String {
     trimmed.join("\n") + "\n"
 }
 
+/// `40s`, `5m`, `7h`, `3d`
+pub(crate) fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ ..120 => format!("{seconds}s"),
+        seconds @ ..7_200 => format!("{}m", seconds / 60),
+        seconds @ ..172_800 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// `1 call`, `2 calls`.
 pub(crate) fn count(number: u32, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
@@ -83,6 +93,12 @@ mod tests {
         assert!(lines[0].starts_with("- word") && lines[1].starts_with("  word"));
         let long = "x".repeat(100);
         assert_eq!(wrapped("", &format!("a {long}")), format!("a\n{long}\n"));
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let ages = [-5, 0, 119, 120, 7_200, 172_800].map(age);
+        assert_eq!(ages, ["0s", "0s", "119s", "2m", "2h", "2d"]);
     }
 
     #[test]

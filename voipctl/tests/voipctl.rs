@@ -10,6 +10,8 @@ mod fake_kubectl;
 mod harness;
 #[path = "voipctl/kube.rs"]
 mod kube;
+#[path = "voipctl/kube_calls.rs"]
+mod kube_calls;
 #[path = "voipctl/plan.rs"]
 mod plan;
 #[path = "voipctl/processes.rs"]

@@ -25,7 +25,8 @@ in a directory of PATH makes a kubectl plugin of it: kubectl voip status
 
 Examples:
   kubectl voip status
-  kubectl voip nodes office -n voip")]
+  kubectl voip nodes office -n voip
+  kubectl voip drain w1")]
 pub(crate) struct KubeArgs {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -53,6 +54,10 @@ pub(crate) enum KubeCommand {
     Status(ShowArgs),
     /// Show all media-nodes
     Nodes(ShowArgs),
+    /// Show the calls that last
+    Calls(ShowArgs),
+    /// Empty the media-nodes on some nodes: no new calls, then wait for those that are left
+    Drain(DrainArgs),
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +67,27 @@ pub(crate) struct ShowArgs {
     /// Print for machines
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The calls that are left end after drain.timeoutSeconds of the VoipCluster at the
+latest. The nodes stay empty until --undo.
+
+Examples:
+  kubectl voip drain w1 w2
+  kubectl voip drain office w1 --no-wait
+  kubectl voip drain w1 --undo")]
+pub(crate) struct DrainArgs {
+    /// The nodes; before them the VoipCluster, which may be left out where there is only one in the namespace
+    #[arg(required = true, value_name = "[NAME] NODE")]
+    pub(crate) words: Vec<String>,
+    /// Let them take calls again
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Do not wait until they are empty
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) no_wait: bool,
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
-//! `voipctl kube`, or `kubectl voip`: each VoipCluster of a Kubernetes, as the user's kubectl shows them.
+//! `voipctl kube`, or `kubectl voip`: each VoipCluster of a Kubernetes, as the user's kubectl shows it.
 
+mod calls;
+mod drain;
 mod nodes;
 mod status;
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::kube::{KubeArgs, KubeCommand};
 use crate::failure::Failure;
@@ -13,5 +17,25 @@ pub(crate) fn run(args: &KubeArgs) -> Result<(), Failure> {
     match &args.command {
         KubeCommand::Status(args) => status::run(&kubectl, args),
         KubeCommand::Nodes(args) => nodes::run(&kubectl, args),
+        KubeCommand::Calls(args) => until_signal(calls::run(&kubectl, args)),
+        KubeCommand::Drain(args) => until_signal(drain::run(&kubectl, args)),
     }
+}
+
+/// A command that has a child: a signal ends the command rather than this process, and with it the child.
+fn until_signal(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        let mut signals = voip_telemetry::shutdown::signals(false).map_err(Failure::failed)?;
+        tokio::select! {
+            result = command => result,
+            _ = signals.next() => Err(Failure::failed("ended by a signal")),
+        }
+    })
+}
+
+fn now_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

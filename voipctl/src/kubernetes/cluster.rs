@@ -2,21 +2,24 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
+use serde_json::Value;
 use voip_api::VoipClusterStatus;
+use voip_plan::objects::names::DRAIN;
 
 use super::kubectl::{Kubectl, KubectlError};
 use crate::failure::Failure;
 
 /// Resource that every VoipCluster is of.
 pub(crate) const CLUSTERS: &str = "voipclusters.voip.dev";
-/// Annotation of a VoipCluster: names of the nodes whose media-nodes shall drain.
-pub(crate) const DRAIN: &str = "voip.dev/drain";
 
-/// A VoipCluster as it is read here. The spec is left out: one of a newer release has fields unknown here.
+/// A VoipCluster as it is read here. The spec is taken as it is: one of a newer release has fields unknown here.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Cluster {
     /// Metadata.
     pub(crate) metadata: ObjectMeta,
+    /// What was asked for.
+    #[serde(default)]
+    pub(crate) spec: Value,
     /// What the operator reports.
     #[serde(default)]
     pub(crate) status: VoipClusterStatus,
@@ -104,6 +107,11 @@ impl Cluster {
     /// `namespace/name`.
     pub(crate) fn id(&self) -> String {
         format!("{}/{}", self.namespace(), self.name())
+    }
+
+    /// How long calls on a media-node that drains may last, seconds.
+    pub(crate) fn drain_seconds(&self) -> u64 {
+        self.spec.pointer("/drain/timeoutSeconds").and_then(Value::as_u64).unwrap_or(600)
     }
 
     /// Names of the nodes that were asked to drain.

@@ -24,7 +24,8 @@ impl Kubectl {
         Self { directory, cases: String::new() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file beside it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
@@ -10,7 +9,7 @@ use voip_api::{SignalingAddress, VoipClusterStatus};
 
 use crate::cli::kube::ShowArgs;
 use crate::failure::Failure;
-use crate::kubernetes::cluster::{Cluster, DRAIN, find};
+use crate::kubernetes::cluster::{Cluster, find};
 use crate::kubernetes::kubectl::Kubectl;
 use crate::show;
 
@@ -35,14 +34,9 @@ pub(crate) fn run(kubectl: &Kubectl, args: &ShowArgs) -> Result<(), Failure> {
     let cluster = find(kubectl, args.name.as_deref())?;
     match args.output {
         Some(_) => show::print(&show::json(&report(&cluster))),
-        None => show::print(&text(&cluster, now_seconds())),
+        None => show::print(&text(&cluster, super::now_seconds())),
     }
     Ok(())
-}
-
-fn now_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn report(cluster: &Cluster) -> Report<'_> {
@@ -110,17 +104,7 @@ fn told(address: &SignalingAddress) -> String {
 
 fn row(condition: &Condition, now: i64) -> Vec<String> {
     let since = now.saturating_sub(condition.last_transition_time.0.as_second());
-    vec![condition.type_.clone(), condition.status.clone(), condition.reason.clone(), age(since)]
-}
-
-/// `40s`, `5m`, `7h`, `3d`
-fn age(seconds: i64) -> String {
-    match seconds.max(0) {
-        seconds @ ..120 => format!("{seconds}s"),
-        seconds @ ..7_200 => format!("{}m", seconds / 60),
-        seconds @ ..172_800 => format!("{}h", seconds / 3_600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
+    vec![condition.type_.clone(), condition.status.clone(), condition.reason.clone(), show::age(since)]
 }
 
 /// The steps that lead on from here; never empty.
@@ -150,8 +134,11 @@ fn next(cluster: &Cluster) -> Vec<String> {
     let drained = cluster.drained();
     if !drained.is_empty() {
         steps.push(format!(
-            "Asked to drain: {}. They take calls again once annotation {DRAIN} does not name them.",
-            drained.join(", ")
+            "Asked to drain: {}. To give them back: kubectl voip drain -n {} --undo {} {}",
+            drained.join(", "),
+            cluster.namespace(),
+            cluster.name(),
+            drained.join(" ")
         ));
     }
     if steps.is_empty() {
