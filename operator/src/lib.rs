@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod node_admin;
 pub mod observe;
 pub mod orders;
+mod orphans;
 pub mod owned;
 pub mod reconcile;
 mod report;

@@ -79,6 +79,12 @@ pub fn sight(
     }
 }
 
+/// The lease that the pods of a DaemonSet are started with; none for anything else.
+pub(crate) fn lease_of(object: &DynamicObject) -> Option<String> {
+    let annotations = object.data.pointer("/spec/template/metadata/annotations")?;
+    annotations.get(names::LEASE)?.as_str().map(str::to_owned)
+}
+
 /// Those that are being deleted count no more.
 fn of_cluster<K: Resource + Clone>(found: Vec<Arc<K>>) -> Vec<K> {
     let staying = found.into_iter().filter(|object| object.meta().deletion_timestamp.is_none());

@@ -15,13 +15,17 @@ use time::OffsetDateTime;
 use voip_api::VoipCluster;
 use voip_plan::objects::{Object, names, probe_pods, render};
 use voip_plan::status::{Fault, FaultReason};
-use voip_plan::{NetworkMode, Plan, Resources, ValidCluster, plan, validate_leniently};
+use voip_plan::{
+    Component, NetworkMode, Observed, Plan, Resources, ValidCluster, orders, plan, validate_leniently,
+};
 
 use crate::apply::leases::{self, LeaseError};
 use crate::apply::objects::{Key, Owned};
 use crate::context::Context;
+use crate::documents::announce;
 use crate::fault::fault;
 use crate::observe::{Sight, sight};
+use crate::orders::execute;
 use crate::users::passwords;
 use crate::{ClusterKey, identity, node_admin, report};
 
@@ -94,13 +98,20 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<F
         },
         Err(errors) => Err(errors),
     };
-    if let Ok((_, plan)) = &outcome
-        && !plan.problems.is_empty()
-    {
-        next = next.min(WAITING);
+    if let Ok((_, plan)) = &outcome {
+        next = next.min(due(plan, &seen.observed));
     }
     report::report(context, &seen, &resources, &validated, outcome.as_ref(), &mut faults).await;
     (next, faults)
+}
+
+/// When something falls due that no watch tells.
+fn due(plan: &Plan, observed: &Observed) -> Duration {
+    let waiting = if plan.problems.is_empty() { Duration::MAX } else { WAITING };
+    let due = voip_plan::next_ms(plan, observed);
+    // A little later than due, so that it is due then.
+    let due = due.map(|due| Duration::from_millis(due.saturating_sub(observed.now_ms).saturating_add(50)));
+    due.map_or(waiting, |due| due.min(waiting))
 }
 
 async fn add_finalizer(context: &Context, cluster: &VoipCluster) -> Result<(), kube::Error> {
@@ -147,7 +158,8 @@ async fn act(
     faults: &mut Vec<Fault>,
 ) -> Option<Plan> {
     ask_admission(context, valid, seen).await;
-    let plan = plan(valid, &seen.observed);
+    let mut plan = plan(valid, &seen.observed);
+    plan.orders = orders(valid, &plan, &seen.observed, &context.settings.release);
     let api = Api::all(context.client.clone());
     match leases::write(&api, &plan.leases, &seen.leases).await {
         Ok(_) => {}
@@ -192,6 +204,23 @@ async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sigh
         let keys = wanted.iter().map(Key::of).collect();
         let (_, refused) = owned.prune(&keys, &seen.found).await;
         faults.extend(refused);
+    }
+    faults.extend(announce(&context.client, &key.namespace, pods(seen), |of| documents(plan, of)).await);
+    let (client, epoch) = (&context.client, context.settings.epoch);
+    let refused = execute(client, &context.sessions, &key, &seen.observed, &plan.orders, epoch).await;
+    faults.extend(refused);
+}
+
+fn pods(seen: &Sight) -> impl Iterator<Item = &core::Pod> {
+    seen.pods.iter().map(Arc::as_ref)
+}
+
+/// Fingerprint of the documents that a component is given.
+fn documents(plan: &Plan, component: Component) -> String {
+    let documents = &plan.documents;
+    match component {
+        Component::Signaling => format!("{}-{}", documents.sip.fingerprint, documents.users.fingerprint),
+        Component::Media => documents.media.fingerprint.clone(),
     }
 }
 

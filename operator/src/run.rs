@@ -13,6 +13,7 @@ use kube::runtime::applier;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use voip_api::VoipCluster;
@@ -25,10 +26,12 @@ use crate::context::{Context, Settings};
 use crate::leader::{self, Leadership};
 use crate::metrics::{Metrics, MetricsLayer};
 use crate::node_admin::Sessions;
-use crate::reconcile::reconcile;
+use crate::reconcile::{reconcile, unix_ms};
 use crate::world::{Scope, watch_all};
-use crate::{ClusterKey, FIELD_MANAGER};
+use crate::{ClusterKey, FIELD_MANAGER, orphans};
 
+/// How often ports of VoipClusters that are gone are looked for.
+const COLLECT: Duration = Duration::from_secs(30);
 /// VoipClusters of a scope that are looked at at once.
 const AT_ONCE: u16 = 4;
 /// How long looks that have begun may take once the process is told to end.
@@ -222,8 +225,18 @@ async fn run_scope(context: Arc<Context>, mut ending: watch::Receiver<bool>) {
         controller::Config::default().concurrency(AT_ONCE),
     );
     let mut looks = std::pin::pin!(looks);
-    while let Some(look) = looks.next().await {
+    let mut collect = tokio::time::interval(COLLECT);
+    loop {
+        let look = tokio::select! {
+            look = looks.next() => look,
+            _ = collect.tick() => {
+                orphans::collect(&context, unix_ms(OffsetDateTime::now_utc())).await;
+                continue;
+            }
+        };
+        let Some(look) = look else { break };
         if let Err(controller::Error::ObjectNotFound(gone)) = look {
+            collect.reset_immediately();
             context.forget(&ClusterKey { namespace: gone.namespace.unwrap_or_default(), name: gone.name });
         }
         context.metrics.queue.set(context.scope.wakes.len() as u64);
