@@ -266,7 +266,7 @@ fn already_up(instance: &Instance, state: &State, tier: Tier) -> Result<()> {
 
 /// Chooses the ports and writes down what is about to start.
 fn reserve(root: &Path, instance: &Instance, wanted: &Wanted) -> Result<State> {
-    let _lock = instance::lock(&instance::base().join("ports.lock"), "the list of ports")?;
+    let _lock = instance::lock_ports()?;
     let taken: Vec<Ports> = instance::all_states()?.iter().map(|state| state.ports).collect();
     let ports = if wanted.tier == Tier::C { Ports::USUAL } else { Ports::free(&taken)? };
     let state = State {
@@ -288,6 +288,10 @@ fn start(cluster: &Cluster) -> Result<()> {
     if cluster.state.tier == Tier::C {
         network::create()?;
         users.extend(Node::all(cluster.state.nodes).map(|node| User::node(&node.name())));
+    }
+    // The operator dials simulated pods too: what is sent to them must not leave the machine.
+    if cluster.state.tier == Tier::B {
+        network::guard()?;
     }
     cluster.start_control_plane(&users)?;
     match cluster.state.tier {

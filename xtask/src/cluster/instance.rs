@@ -132,6 +132,11 @@ pub(crate) fn all_states() -> Result<Vec<State>> {
     states.filter_map(Result::transpose).collect()
 }
 
+/// Locks the list of instances with their ports.
+pub(crate) fn lock_ports() -> Result<File> {
+    lock(&base().join("ports.lock"), "the list of ports")
+}
+
 /// Locks `path` as long as the returned file lives; says so when it has to wait.
 pub(crate) fn lock(path: &Path, what: &str) -> Result<File> {
     let file = File::create(path).with_context(|| format!("open {}", path.display()))?;

@@ -144,34 +144,33 @@ fn rules(mode: PodNetwork) -> String {
     }
 }
 
-/// Removes every namespace of ours and the route; nothing of them need be there.
+/// Removes every namespace of ours; nothing of them need be there.
 pub(crate) fn remove() -> Result<()> {
     for namespace in namespaces()? {
         ip(&format!("netns delete {namespace}"))?;
     }
+    Ok(())
+}
+
+/// Removes the route that keeps cluster addresses off the machine's networks, if it is there.
+pub(crate) fn unguard() -> Result<()> {
     if guarded()? {
-        ip(&format!("route delete unreachable {EVERYTHING} proto {ROUTE_PROTOCOL}"))
-    } else {
-        Ok(())
+        return ip(&format!("route delete unreachable {EVERYTHING} proto {ROUTE_PROTOCOL}"));
     }
+    Ok(())
 }
 
 /// What there is of this network, in words.
 pub(crate) fn leftovers() -> Result<Vec<String>> {
-    let mut left: Vec<String> =
-        namespaces()?.into_iter().map(|namespace| format!("network namespace {namespace}")).collect();
-    if guarded()? {
-        left.push(format!("route unreachable {EVERYTHING}"));
-    }
-    Ok(left)
+    Ok(namespaces()?.into_iter().map(|namespace| format!("network namespace {namespace}")).collect())
 }
 
 /// A route that leads nowhere: no packet for a cluster address ever takes this machine's default route. Refuses to
 /// shadow a network that the machine really has.
-fn guard() -> Result<()> {
+pub(crate) fn guard() -> Result<()> {
     let routes = machine_routes()?;
     if let Some(foreign) = routes.lines().find(|line| !is_guard(line)) {
-        bail!("tier c cannot run here: it uses {EVERYTHING}, and this machine has the route {foreign:?}");
+        bail!("tiers b and c cannot run here: they use {EVERYTHING}, and this machine has the route {foreign:?}");
     }
     ip(&format!("route replace unreachable {EVERYTHING} proto {ROUTE_PROTOCOL}"))
 }

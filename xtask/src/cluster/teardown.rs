@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, bail};
 
 use super::daemon::Running;
-use super::instance::Instance;
-use super::{cgroup, claim, network};
+use super::instance::{self, Instance};
+use super::{Tier, cgroup, claim, network};
 
 /// Rounds of ending processes: one may have started another while it was being ended.
 const ROUNDS: usize = 5;
@@ -19,12 +19,20 @@ pub(crate) fn down(instance: &Instance) -> Result<()> {
         network::remove()?;
     }
     instance.remove()?;
+    unguard()?;
     let left = leftovers(instance, had_machine)?;
     if !left.is_empty() {
         bail!("left behind: {}", left.join(", "));
     }
     // Last, so that a down that was cut short is continued by the next.
     if had_machine { claim::release() } else { Ok(()) }
+}
+
+/// The route is for every cluster with nodes; the last one takes it away.
+fn unguard() -> Result<()> {
+    let _lock = instance::lock_ports()?;
+    let others = instance::all_states()?;
+    if others.iter().all(|state| state.tier == Tier::A) { network::unguard() } else { Ok(()) }
 }
 
 fn end_daemons(instance: &Instance) -> Result<()> {
