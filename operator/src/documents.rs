@@ -11,7 +11,7 @@ use serde_json::json;
 use voip_plan::Component;
 use voip_plan::status::Fault;
 
-use crate::fault::{fault, is_absent, is_conflict};
+use crate::fault::unless_gone;
 use crate::observe::pods::pod;
 use crate::{FIELD_MANAGER, at_once};
 
@@ -45,15 +45,9 @@ pub async fn announce<'a>(
 async fn tell(api: &Api<core::Pod>, name: String, uid: String, wanted: &str) -> Result<(), Fault> {
     let patch = json!({"metadata": {"uid": uid, "annotations": {CONFIG: wanted}}});
     let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch_metadata(&name, &how, &Patch::Merge(patch)).await {
-        Ok(_) => {
-            tracing::debug!(pod = name, documents = wanted, "told of new documents");
-            Ok(())
-        }
-        // Gone, or another pod by now.
-        Err(error) if is_absent(&error) || is_conflict(&error) => Ok(()),
-        Err(error) => Err(fault(format!("Pod {name}"), "patch", &error)),
-    }
+    let told = api.patch_metadata(&name, &how, &Patch::Merge(patch)).await;
+    tracing::debug!(pod = name, documents = wanted, told = told.is_ok(), "new documents announced");
+    unless_gone(told, &format!("Pod {name}"), "patch")
 }
 
 #[cfg(test)]

@@ -44,6 +44,19 @@ pub(crate) fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
+/// What became of `action` on the one object that was meant: if that is gone, or another has its name by now, nothing is
+/// left to be done.
+pub(crate) fn unless_gone<T>(
+    answer: Result<T, kube::Error>,
+    object: &str,
+    action: &str,
+) -> Result<(), Fault> {
+    match answer {
+        Err(error) if !is_absent(&error) && !is_conflict(&error) => Err(fault(object, action, &error)),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;

@@ -23,6 +23,7 @@ mod cluster_key;
 pub mod context;
 pub mod documents;
 pub mod fault;
+pub mod finalizer;
 mod identity;
 mod leader;
 pub mod metrics;

@@ -14,7 +14,7 @@ use voip_contract::node_admin::NodeOrder;
 use voip_plan::status::Fault;
 use voip_plan::{Observed, Order, Pod};
 
-use crate::fault::{fault, is_absent, is_conflict};
+use crate::fault::{fault, unless_gone};
 use crate::node_admin::Sessions;
 use crate::observe::pods::DRAINING;
 use crate::{CLUSTER_LABEL, ClusterKey, FIELD_MANAGER, at_once};
@@ -90,7 +90,7 @@ impl Hands<'_> {
         let patch = json!({"metadata": {"uid": pod.uid, "annotations": {DRAINING: since}}});
         let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let noted = self.pods.patch_metadata(&pod.name, &how, &Patch::Merge(patch)).await;
-        done(noted.map(drop), &format!("Pod {}", pod.name), "patch")
+        unless_gone(noted, &format!("Pod {}", pod.name), "patch")
     }
 
     async fn delete_pod(&self, name: &str, uid: &str) -> Result<(), Fault> {
@@ -98,8 +98,10 @@ impl Hands<'_> {
         let grace = self.observed.reports.contains_key(name).then_some(IDLE_GRACE_SECONDS);
         let how = DeleteParams { grace_period_seconds: grace, ..only(uid) };
         let deleted = self.pods.delete(name, &how).await;
-        tracing::info!(cluster = %self.cluster, pod = name, grace, "pod deleted");
-        done(deleted.map(drop), &format!("Pod {name}"), "delete")
+        if deleted.is_ok() {
+            tracing::info!(cluster = %self.cluster, pod = name, grace, "pod deleted");
+        }
+        unless_gone(deleted, &format!("Pod {name}"), "delete")
     }
 
     async fn delete_daemon_set(&self, name: &str) -> Result<(), Fault> {
@@ -114,23 +116,17 @@ impl Hands<'_> {
                 &DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..only(&uid) },
             )
             .await;
-        tracing::info!(cluster = %self.cluster, daemon_set = name, "DaemonSet deleted");
-        done(deleted.map(drop), &object, "delete")
+        if deleted.is_ok() {
+            tracing::info!(cluster = %self.cluster, daemon_set = name, "DaemonSet deleted");
+        }
+        unless_gone(deleted, &object, "delete")
     }
 }
 
 /// Deletes the object with this UID and no other of its name.
-fn only(uid: &str) -> DeleteParams {
+pub(crate) fn only(uid: &str) -> DeleteParams {
     let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
     DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
-}
-
-/// What is gone, or is another by now, needs nothing.
-fn done(answer: Result<(), kube::Error>, object: &str, action: &str) -> Result<(), Fault> {
-    match answer {
-        Err(error) if !is_absent(&error) && !is_conflict(&error) => Err(fault(object, action, &error)),
-        _ => Ok(()),
-    }
 }
 
 /// Of `seconds` that began at `since_ms`.

@@ -167,7 +167,13 @@ impl Objects {
             _ => {}
         }
         let mut object = now.unwrap_or_else(|| json!({}));
-        merge(&mut object, &asked.body);
+        if let Ok(steps) = serde_json::from_value::<json_patch::Patch>(asked.body.clone()) {
+            if let Err(error) = json_patch::patch(&mut object, &steps) {
+                return refusal(422, "Invalid", &error.to_string());
+            }
+        } else {
+            merge(&mut object, &asked.body);
+        }
         (200, self.write(&path, object))
     }
 }
