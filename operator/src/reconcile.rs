@@ -24,6 +24,7 @@ use crate::apply::objects::{Key, Owned};
 use crate::context::Context;
 use crate::documents::announce;
 use crate::fault::fault;
+use crate::finalizer::{Deletion, Ending};
 use crate::observe::{Sight, sight};
 use crate::orders::execute;
 use crate::users::passwords;
@@ -68,7 +69,9 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<F
         report::unlisted(context, cluster, &watching).await;
         return (FIRST_RETRY, watching);
     }
-    if !cluster.finalizers().iter().any(|name| name == FINALIZER)
+    let deleting = cluster.metadata.deletion_timestamp.is_some();
+    if !deleting
+        && !cluster.finalizers().iter().any(|name| name == FINALIZER)
         && let Err(error) = add_finalizer(context, cluster).await
     {
         return (FIRST_RETRY, vec![fault(format!("VoipCluster {}", cluster.name_any()), "patch", &error)]);
@@ -89,6 +92,10 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<F
         Err(error) => faults.push(error.fault()),
     }
     seen.observed.reports = context.sessions.reports(&key);
+    if deleting {
+        let ending = end(context, &seen, &mut faults).await;
+        return (ending.unwrap_or(next), faults);
+    }
     let resources = resources(context, &seen, &mut faults).await;
     let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());
     let outcome = match &validated.cluster {
@@ -103,6 +110,24 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<F
     }
     report::report(context, &seen, &resources, &validated, outcome.as_ref(), &mut faults).await;
     (next, faults)
+}
+
+/// The next step of a deletion; none: it is over.
+async fn end(context: &Context, seen: &Sight, faults: &mut Vec<Fault>) -> Option<Duration> {
+    let deletion = Deletion {
+        client: &context.client,
+        sessions: &context.sessions,
+        cluster: &seen.cluster,
+        observed: &seen.observed,
+        epoch: context.settings.epoch,
+    };
+    let found = seen.found.iter().map(|(key, object)| (key, object.as_ref()));
+    let (ending, refused) = deletion.end(found).await;
+    faults.extend(refused);
+    match ending {
+        Ending::Wait(time) => Some(time),
+        Ending::Over => None,
+    }
 }
 
 /// When something falls due that no watch tells.

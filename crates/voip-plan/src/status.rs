@@ -20,7 +20,7 @@ pub use documents::{dialplan, user};
 pub use events::{EventToWrite, EventType, events};
 
 use crate::observed::Observed;
-use crate::plan::{NetworkMode, Plan};
+use crate::plan::{Network, NetworkReason, Plan};
 use crate::problem::FieldError;
 use crate::validate::ValidCluster;
 use conditions::{Finding, merge};
@@ -107,7 +107,7 @@ pub fn status(before: &VoipClusterStatus, round: &Round<'_>) -> VoipClusterStatu
     round.version.clone_into(&mut after.version);
     signaling::fill(&mut after, round);
     if let Ok((valid, plan)) = round.outcome {
-        after.network = network(plan.network.mode, &plan.network.reason);
+        after.network = network(before.network.as_ref(), plan.network);
         media::fill(&mut after, valid, plan, round.observed);
     }
     after.load = load::next(&before.load, round);
@@ -136,8 +136,12 @@ pub fn unseen(
     after
 }
 
-fn network(mode: Option<NetworkMode>, reason: &impl serde::Serialize) -> Option<NetworkStatus> {
-    mode.map(|mode| NetworkStatus { mode: mode.name().to_owned(), reason: name_of(reason) })
+/// A mode that stays keeps the reason for which it was taken.
+fn network(before: Option<&NetworkStatus>, now: Network) -> Option<NetworkStatus> {
+    let mode = now.mode?.name();
+    let kept = before.filter(|before| before.mode == mode && now.reason == NetworkReason::Unchanged);
+    let taken = || NetworkStatus { mode: mode.to_owned(), reason: name_of(&now.reason) };
+    Some(kept.cloned().unwrap_or_else(taken))
 }
 
 /// What is found true now. A part of which nothing is known keeps what was said of it.

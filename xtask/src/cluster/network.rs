@@ -170,7 +170,9 @@ pub(crate) fn leftovers() -> Result<Vec<String>> {
 pub(crate) fn guard() -> Result<()> {
     let routes = machine_routes()?;
     if let Some(foreign) = routes.lines().find(|line| !is_guard(line)) {
-        bail!("tiers b and c cannot run here: they use {EVERYTHING}, and this machine has the route {foreign:?}");
+        bail!(
+            "tiers b and c cannot run here: they use {EVERYTHING}, and this machine has the route {foreign:?}"
+        );
     }
     ip(&format!("route replace unreachable {EVERYTHING} proto {ROUTE_PROTOCOL}"))
 }
