@@ -86,7 +86,8 @@ pub(crate) struct UpArgs {
 Without -o it is what up would run on this machine. With -o it is the objects
 that the operator would apply in a Kubernetes that has what FILE asks: nodes
 node-1, node-2, .. with the labels that pools select, a load balancer, and
-admission that allows the host network. Values of Secrets are not shown.
+admission that allows the host network. Values of Secrets are not shown. For a
+Kubernetes that is there: voipctl kube plan FILE
 
 Examples:
   voipctl plan examples/quickstart.yaml

@@ -17,12 +17,14 @@ use base64::Engine as _;
 use serde::de::DeserializeOwned;
 use voip_api::{Dialplan, DialplanSpec, SipUser, SipUserSpec, VoipCluster, VoipClusterSpec};
 
-use envelope::{ConfigMapObject, Metadata, Object, SecretObject, TypeMeta};
+use envelope::{ConfigMapObject, HasMetadata, Metadata, Object, SecretObject, TypeMeta};
 use stream::Document;
 use yaml::Problem;
 
 /// More than a cluster of 10,000 users needs.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+/// Kubernetes' own.
+const DEFAULT_NAMESPACE: &str = "default";
 const OURS: &str = "voip.dev/v1alpha1";
 
 /// What a file holds.
@@ -172,8 +174,13 @@ pub(crate) enum DocumentProblem {
 #[error("{0}")]
 pub(crate) struct YamlProblem(#[source] Problem);
 
-/// Reads `path`; `-` is standard input.
+/// Reads `path`; `-` is standard input. What names no namespace lies in `default`.
 pub(crate) fn load(path: &Path) -> Result<Loaded, LoadError> {
+    load_into(path, DEFAULT_NAMESPACE)
+}
+
+/// Reads `path`; `-` is standard input. What names no namespace lies in `namespace`.
+pub(crate) fn load_into(path: &Path, namespace: &str) -> Result<Loaded, LoadError> {
     let read_error = |source| LoadError::Read { path: path.to_owned(), source };
     let input: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin())
@@ -187,12 +194,12 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, LoadError> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| read_error(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text")))?;
-    parse(path, text)
+    parse(path, text, namespace)
 }
 
 /// Reads `text` as the content of `path`.
-pub(crate) fn parse(path: &Path, text: String) -> Result<Loaded, LoadError> {
-    let mut gathered = Gathered::default();
+pub(crate) fn parse(path: &Path, text: String, namespace: &str) -> Result<Loaded, LoadError> {
+    let mut gathered = Gathered { namespace: namespace.to_owned(), ..Gathered::default() };
     for document in stream::documents(&text) {
         gathered.add(document).map_err(|(line, problem)| LoadError::Document {
             path: path.to_owned(),
@@ -229,6 +236,8 @@ type Located<T> = Result<T, (usize, DocumentProblem)>;
 
 #[derive(Default)]
 struct Gathered {
+    /// Of what names none.
+    namespace: String,
     cluster: Option<VoipCluster>,
     users: Vec<SipUser>,
     dialplans: Vec<Dialplan>,
@@ -246,7 +255,7 @@ impl Gathered {
         match (api_version.as_str(), kind.as_str()) {
             (OURS, "VoipCluster") => self.add_cluster(document),
             (OURS, "SipUser") => {
-                let object: Object<SipUserSpec> = read(document)?;
+                let object: Object<SipUserSpec> = self.read_object(document)?;
                 self.place(document, &kind, &object.metadata)?;
                 let mut user = SipUser::new(&object.metadata.name, object.spec);
                 user.metadata.namespace = Some(object.metadata.namespace);
@@ -254,7 +263,7 @@ impl Gathered {
                 Ok(())
             }
             (OURS, "Dialplan") => {
-                let object: Object<DialplanSpec> = read(document)?;
+                let object: Object<DialplanSpec> = self.read_object(document)?;
                 self.place(document, &kind, &object.metadata)?;
                 let mut dialplan = Dialplan::new(&object.metadata.name, object.spec);
                 dialplan.metadata.namespace = Some(object.metadata.namespace);
@@ -263,15 +272,24 @@ impl Gathered {
             }
             ("v1", "Secret") => self.add_secret(document),
             ("v1", "ConfigMap") => {
-                let object: ConfigMapObject = read(document)?;
+                let object: ConfigMapObject = self.read_object(document)?;
                 self.place(document, &kind, &object.metadata)
             }
             _ => Err((lines::line_of(document, "kind"), unknown(api_version, kind))),
         }
     }
 
+    fn read_object<T: DeserializeOwned + HasMetadata>(&self, document: Document<'_>) -> Located<T> {
+        let mut object: T = read(document)?;
+        let namespace = &mut object.metadata().namespace;
+        if namespace.is_empty() {
+            namespace.clone_from(&self.namespace);
+        }
+        Ok(object)
+    }
+
     fn add_cluster(&mut self, document: Document<'_>) -> Located<()> {
-        let object: Object<VoipClusterSpec> = read(document)?;
+        let object: Object<VoipClusterSpec> = self.read_object(document)?;
         let earlier = self.places.iter().find(|(id, _)| id.kind == "VoipCluster").map(|(_, line)| *line);
         self.place(document, "VoipCluster", &object.metadata)?;
         if let Some(first_line) = earlier {
@@ -285,7 +303,7 @@ impl Gathered {
     }
 
     fn add_secret(&mut self, document: Document<'_>) -> Located<()> {
-        let object: SecretObject = read(document)?;
+        let object: SecretObject = self.read_object(document)?;
         self.place(document, "Secret", &object.metadata)?;
         let mut content = BTreeMap::new();
         for (key, value) in object.data {

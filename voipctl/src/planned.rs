@@ -1,5 +1,7 @@
 //! From FILE to a plan: what `plan`, `up` and an edit while `up` runs have in common.
 
+pub(crate) mod kubernetes;
+
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -10,6 +12,8 @@ use voip_plan::{
     plan, validate,
 };
 
+use crate::failure::Failure;
+use crate::kubernetes::kubectl::KubectlError;
 use crate::load::{LoadError, Loaded, ObjectId, load};
 use crate::state::{Passwords, StateDir, StateError, random_password};
 
@@ -93,9 +97,31 @@ pub(crate) enum PlanError {
     /// The place for passwords.
     #[error(transparent)]
     State(#[from] StateError),
+    /// kubectl.
+    #[error(transparent)]
+    Kubectl(#[from] KubectlError),
+    /// The file is for another namespace than the one that was said.
+    #[error(
+        "the VoipCluster of the file lies in namespace {file}, and -n says {asked}: leave one of them out"
+    )]
+    OtherNamespace {
+        /// As in the file.
+        file: String,
+        /// As on the command line.
+        asked: String,
+    },
     /// The system's random source.
     #[error("cannot generate a password: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Kubectl(error) => error.into(),
+            _ => Self::input(error),
+        }
+    }
 }
 
 /// Loads, validates and plans `file`.

@@ -12,6 +12,8 @@ mod harness;
 mod kube;
 #[path = "voipctl/kube_calls.rs"]
 mod kube_calls;
+#[path = "voipctl/kube_plan.rs"]
+mod kube_plan;
 #[path = "voipctl/plan.rs"]
 mod plan;
 #[path = "voipctl/processes.rs"]

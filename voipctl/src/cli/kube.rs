@@ -1,8 +1,10 @@
 //! What can be said to `voipctl kube`, which is `kubectl voip` when the executable is called by that name.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
-use super::Output;
+use super::{Output, PlanOutput};
 
 /// `kubectl voip`: the same as `voipctl kube`, with kubectl's name for it in the help.
 #[derive(Debug, Parser)]
@@ -58,6 +60,8 @@ pub(crate) enum KubeCommand {
     Calls(ShowArgs),
     /// Empty the media-nodes on some nodes: no new calls, then wait for those that are left
     Drain(DrainArgs),
+    /// Show what the operator would do if a file were applied
+    Plan(PlanArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +71,22 @@ pub(crate) struct ShowArgs {
     /// Print for machines
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The plan rests on what kubectl shows: nodes, leases, what runs, and what
+admission says to a dry run. What may not be seen is named. No Secret is read.
+
+Examples:
+  kubectl voip plan office.yaml
+  kubectl voip plan office.yaml -o yaml")]
+pub(crate) struct PlanArgs {
+    /// A file as voipctl plan takes it; - for standard input
+    pub(crate) file: PathBuf,
+    /// Print the objects that the operator would apply
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<PlanOutput>,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +119,15 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Plugin::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal() {
+        for command in Plugin::command().get_subcommands() {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{}: {wide:?}", command.get_name());
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod calls;
 mod drain;
 mod nodes;
+mod plan;
 mod status;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,6 +18,7 @@ pub(crate) fn run(args: &KubeArgs) -> Result<(), Failure> {
     match &args.command {
         KubeCommand::Status(args) => status::run(&kubectl, args),
         KubeCommand::Nodes(args) => nodes::run(&kubectl, args),
+        KubeCommand::Plan(args) => plan::run(&kubectl, args),
         KubeCommand::Calls(args) => until_signal(calls::run(&kubectl, args)),
         KubeCommand::Drain(args) => until_signal(drain::run(&kubectl, args)),
     }

@@ -18,28 +18,40 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
         check_address(address).map_err(Failure::input)?;
     }
     let world = if args.output.is_some() { World::Invented } else { World::Laptop(args.address) };
-    let planned = plan_file(&args.file, world, Generated::Unneeded).map_err(Failure::input)?;
+    let planned = plan_file(&args.file, world, Generated::Unneeded)?;
     match args.output {
-        Some(PlanOutput::Json) => {
-            let list = json!({"apiVersion": "v1", "kind": "List", "items": objects(&planned)?});
-            show::print(&show::json(&list));
-        }
-        Some(PlanOutput::Yaml) => show::print(&yaml(&objects(&planned)?)?),
+        Some(format) => print_objects(&planned, &release(), format)?,
         None => show::print(&text(&planned)),
     }
     Ok(())
 }
 
-/// As the operator applies them, leases first; values of Secrets are not shown.
-fn objects(planned: &Planned) -> Result<Vec<Value>, Failure> {
+/// What the operator of this release runs programs from.
+pub(crate) fn release() -> Release {
     let version = env!("CARGO_PKG_VERSION");
-    let release = Release {
+    Release {
         version: version.to_owned(),
         signaling_image: format!("voip-operator/sip-node:{version}"),
         media_image: format!("voip-operator/media-node:{version}"),
-    };
+    }
+}
+
+/// Prints what the operator would apply.
+pub(crate) fn print_objects(planned: &Planned, release: &Release, format: PlanOutput) -> Result<(), Failure> {
+    let objects = objects(planned, release)?;
+    match format {
+        PlanOutput::Json => {
+            show::print(&show::json(&json!({"apiVersion": "v1", "kind": "List", "items": objects})));
+        }
+        PlanOutput::Yaml => show::print(&yaml(&objects)?),
+    }
+    Ok(())
+}
+
+/// As the operator applies them, leases first; values of Secrets are not shown.
+fn objects(planned: &Planned, release: &Release) -> Result<Vec<Value>, Failure> {
     let leases = planned.plan.leases.iter().map(|lease| serde_json::to_value(lease).map_err(Failure::failed));
-    let rendered = render(&planned.valid, &planned.plan, &release).into_iter();
+    let rendered = render(&planned.valid, &planned.plan, release).into_iter();
     leases.chain(rendered.map(|object| Ok(object.redacted()))).collect()
 }
 

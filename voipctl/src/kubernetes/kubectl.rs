@@ -117,6 +117,17 @@ impl Kubectl {
         self.reach.namespace.as_deref()
     }
 
+    /// Where kubectl puts what names no namespace: what was said, else what the context says.
+    pub(crate) fn default_namespace(&self) -> String {
+        if let Some(said) = self.namespace() {
+            return said.to_owned();
+        }
+        // Without any context there is nothing to be seen, which the next request tells better.
+        let of_context = self.run(&["config", "view", "--minify", "-o", "jsonpath={..namespace}"], "");
+        let of_context = of_context.ok().map(|name| name.trim().to_owned());
+        of_context.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned())
+    }
+
     /// `kubectl get WHAT`, one object.
     pub(crate) fn get<T: DeserializeOwned>(&self, what: &[&str]) -> Result<T, KubectlError> {
         let arguments = [&["get"], what, &["-o", "json"]].concat();
@@ -172,10 +183,9 @@ pub(crate) fn start_error(error: io::Error) -> KubectlError {
     if error.kind() == io::ErrorKind::NotFound { KubectlError::Missing } else { KubectlError::Run(error) }
 }
 
-/// kubectl says most things before the last line, but what went wrong in it.
+/// The error that kubectl means by what it says on standard error.
 pub(crate) fn refusal(command: &str, stderr: &str) -> KubectlError {
-    let last =
-        stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it failed without a word");
+    let last = what_went_wrong(stderr);
     if let Some(said) = last.strip_prefix("Error from server (NotFound): ") {
         return KubectlError::NotFound(said.to_owned());
     }
@@ -193,6 +203,16 @@ pub(crate) fn refusal(command: &str, stderr: &str) -> KubectlError {
     }
     let said = last.strip_prefix("error: ").unwrap_or(last).to_owned();
     KubectlError::Failed { command: command.to_owned(), said }
+}
+
+/// kubectl may log before, and it may take several lines.
+fn what_went_wrong(stderr: &str) -> &str {
+    let text = stderr.trim();
+    let is_start = |line: &str| line.starts_with("error") || line.starts_with("Error");
+    let starts = text.match_indices('\n').map(|(at, _)| at + 1).chain([0]);
+    let start = starts.filter(|at| text.get(*at..).is_some_and(is_start)).max();
+    let said = start.and_then(|at| text.get(at..)).or_else(|| text.lines().next_back());
+    said.unwrap_or("it failed without a word")
 }
 
 /// `... is forbidden: User "u" cannot list resource "nodes" in API group "" at the cluster scope`. Admission says
@@ -245,6 +265,10 @@ mod tests {
     #[test]
     fn anything_else_is_passed_on() {
         assert_eq!(said("error: unknown flag: --x"), "kubectl get pods: unknown flag: --x");
+        assert_eq!(
+            said("Warning: w\nError from server: a webhook denied the request: one\ntwo\n"),
+            "kubectl get pods: Error from server: a webhook denied the request: one\ntwo"
+        );
         assert_eq!(said(""), "kubectl get pods: it failed without a word");
     }
 }

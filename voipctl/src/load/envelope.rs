@@ -73,7 +73,8 @@ pub(super) struct ConfigMapObject {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Metadata {
     pub(super) name: String,
-    #[serde(default = "default_namespace")]
+    /// Empty where the document names none.
+    #[serde(default)]
     pub(super) namespace: String,
     #[serde(default, rename = "labels")]
     _labels: BTreeMap<String, String>,
@@ -95,6 +96,26 @@ pub(super) struct Metadata {
     _owner_references: IgnoredAny,
 }
 
-fn default_namespace() -> String {
-    "default".to_owned()
+/// An object with metadata.
+pub(super) trait HasMetadata {
+    /// Its metadata.
+    fn metadata(&mut self) -> &mut Metadata;
+}
+
+impl<S> HasMetadata for Object<S> {
+    fn metadata(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+}
+
+impl HasMetadata for SecretObject {
+    fn metadata(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+}
+
+impl HasMetadata for ConfigMapObject {
+    fn metadata(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
 }

@@ -46,7 +46,7 @@ data: {key: value}
 ";
 
 fn load_text(text: &str) -> Result<Loaded, LoadError> {
-    parse(Path::new("office.yaml"), text.to_owned())
+    parse(Path::new("office.yaml"), text.to_owned(), DEFAULT_NAMESPACE)
 }
 
 fn message(from: &str, to: &str) -> String {

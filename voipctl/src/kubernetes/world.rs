@@ -1,0 +1,149 @@
+//! The world that a plan for a Kubernetes rests on: what kubectl shows of it, and in its place what is assumed where the
+//! user may not look.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Service};
+use serde::de::DeserializeOwned;
+use voip_api::{Dialplan, RtpPortLease, SipUser, VoipCluster};
+use voip_plan::objects::names;
+use voip_plan::observe::{leases, media, nodes, pods, workloads};
+use voip_plan::{Environment, NetworkMode, Observed, invented_world};
+
+use super::cluster::{CLUSTERS, Cluster};
+use super::kubectl::{Kubectl, KubectlError};
+
+/// What is there.
+pub(crate) struct World {
+    /// For the plan; without admission.
+    pub(crate) observed: Observed,
+    /// The VoipCluster as it is; none: not yet.
+    pub(crate) cluster: Option<Cluster>,
+    /// The users of it.
+    pub(crate) users: Vec<SipUser>,
+    /// The Dialplans of it.
+    pub(crate) dialplans: Vec<Dialplan>,
+    /// Images that its sip-node and media-nodes run from.
+    pub(crate) images: (Option<String>, Option<String>),
+    /// What was not seen, and what is assumed instead.
+    pub(crate) unseen: Vec<String>,
+}
+
+/// Looks at all that a plan for `wanted` rests on. `kubectl` looks in its namespace.
+pub(crate) fn look(kubectl: &Kubectl, wanted: &VoipCluster) -> Result<World, KubectlError> {
+    let name = wanted.metadata.name.as_deref().unwrap_or_default();
+    let mut eyes = Eyes { kubectl, unseen: Vec::new() };
+    let cluster: Option<Cluster> = found(kubectl.get(&[CLUSTERS, name]))?;
+    let selector = format!("--selector={}={name}", names::CLUSTER);
+    let nodes: Option<Vec<Node>> =
+        eyes.list(&["nodes"], "on invented nodes, as many as the file asks, and on nothing that runs")?;
+    let leases: Option<Vec<RtpPortLease>> =
+        eyes.list(&["rtpportleases.voip.dev"], "on no port being leased yet")?;
+    let pods: Option<Vec<Pod>> = eyes.list(&["pods", &selector], "on no pod running")?;
+    let sets: Option<Vec<DaemonSet>> =
+        eyes.list(&["daemonsets.apps", &selector], "on no media-node running")?;
+    let signaling = names::signaling(name);
+    let deployment: Option<Deployment> =
+        eyes.get(&["deployments.apps", &signaling], "on no sip-node running")?;
+    let service: Option<Service> =
+        eyes.get(&["services", &signaling], "on signaling having no Service yet")?;
+    let users = eyes.list::<SipUser>(&["sipusers.voip.dev"], "on no users but those of the file")?;
+    let dialplans =
+        eyes.list::<Dialplan>(&["dialplans.voip.dev"], "on no Dialplans but those of the file")?;
+
+    let (blind, all_seen) = (nodes.is_none(), nodes.is_some() && pods.is_some() && sets.is_some());
+    let sets = sets.unwrap_or_default();
+    let mut observed =
+        if blind { invented_world(wanted) } else { Observed::empty(Environment::Kubernetes, 0) };
+    observed.now_ms = now_ms();
+    observed.admission = voip_plan::Admission::default();
+    observed.mode = mode(cluster.as_ref(), &sets);
+    observed.service = service.as_ref().map(workloads::service);
+    observed.signaling = deployment.as_ref().map(workloads::workload);
+    if !blind {
+        observed.nodes = nodes.iter().flatten().map(nodes::node).collect();
+        observed.leases = leases.unwrap_or_default();
+        observed.pods = pods.iter().flatten().filter_map(pods::pod).collect();
+        observed.media = media_of(&sets);
+    }
+    if all_seen && let Some(uid) = cluster.as_ref().and_then(|cluster| cluster.metadata.uid.as_deref()) {
+        let held = observed.media.values().map(|set| set.lease.clone()).collect();
+        observed.ended = leases::ended(uid, &observed.leases, &observed.pods, &held, &observed.nodes);
+    }
+    let ours = |reference: &str| reference == name;
+    let image_of = |spec: Option<&PodSpec>| spec.and_then(|spec| spec.containers.first()?.image.clone());
+    let of_deployment = deployment.as_ref().and_then(|it| it.spec.as_ref()?.template.spec.as_ref());
+    let of_set = sets.iter().find_map(|it| it.spec.as_ref()?.template.spec.as_ref());
+    Ok(World {
+        images: (image_of(of_deployment), image_of(of_set)),
+        observed,
+        cluster,
+        users: users.unwrap_or_default().into_iter().filter(|it| ours(&it.spec.cluster_ref.name)).collect(),
+        dialplans: dialplans
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|it| ours(&it.spec.cluster_ref.name))
+            .collect(),
+        unseen: eyes.unseen,
+    })
+}
+
+/// Looks, and notes where it may not.
+struct Eyes<'a> {
+    kubectl: &'a Kubectl,
+    unseen: Vec<String>,
+}
+
+impl Eyes<'_> {
+    /// None where it is not allowed.
+    fn list<T: DeserializeOwned>(
+        &mut self,
+        what: &[&str],
+        rests: &str,
+    ) -> Result<Option<Vec<T>>, KubectlError> {
+        let answer = self.kubectl.list(what);
+        self.note(answer, rests)
+    }
+
+    /// None where there is none, or it is not allowed.
+    fn get<T: DeserializeOwned>(&mut self, what: &[&str], rests: &str) -> Result<Option<T>, KubectlError> {
+        let answer = found(self.kubectl.get(what));
+        self.note(answer, rests).map(Option::flatten)
+    }
+
+    fn note<T>(&mut self, answer: Result<T, KubectlError>, rests: &str) -> Result<Option<T>, KubectlError> {
+        match answer {
+            Ok(seen) => Ok(Some(seen)),
+            Err(KubectlError::Forbidden { verb, resource, said }) => {
+                self.unseen.push(format!("cannot {verb} {resource}: the plan rests {rests} ({said})"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn found<T>(answer: Result<T, KubectlError>) -> Result<Option<T>, KubectlError> {
+    match answer {
+        Ok(seen) => Ok(Some(seen)),
+        Err(KubectlError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn media_of(sets: &[DaemonSet]) -> BTreeMap<String, voip_plan::MediaWorkload> {
+    sets.iter().map(|set| (set.metadata.name.clone().unwrap_or_default(), media::media(set))).collect()
+}
+
+/// As the operator finds it.
+fn mode(cluster: Option<&Cluster>, sets: &[DaemonSet]) -> Option<NetworkMode> {
+    let told = cluster.and_then(|cluster| cluster.status.network.as_ref());
+    told.and_then(|network| NetworkMode::named(&network.mode)).or_else(|| sets.iter().find_map(media::mode))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
