@@ -2,6 +2,7 @@
 
 mod due;
 mod foreign;
+mod histories;
 mod model;
 
 use serde_json::{Value, json};

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use voip_api::PortSpace;
 use voip_contract::ids::Incarnation;
 use voip_contract::node_admin::{NodeReport, Role, Service};
 
 use super::super::world::kubernetes;
-use crate::objects::names::{CONTROL, LEASE, RENDERED, RTP};
+use crate::objects::names::{CONTROL, LEASE, RENDERED, RTP, media_daemon_set};
 use crate::objects::{Object, Release, render};
 use crate::*;
 
@@ -33,6 +34,12 @@ pub(super) struct Model {
     pub(super) silent: BTreeSet<String>,
     /// What pods found to be held by something else.
     pub(super) foreign: BTreeMap<String, Vec<u16>>,
+    /// The pods as the last round found them.
+    before: Vec<Pod>,
+    /// Pools of the media-nodes that it wanted, by DaemonSet.
+    pub(super) wanted: BTreeMap<String, String>,
+    /// What it had to say of leases.
+    held: Vec<Problem>,
     count: usize,
 }
 
@@ -52,6 +59,9 @@ impl Model {
             calls: BTreeMap::new(),
             silent: BTreeSet::new(),
             foreign: BTreeMap::new(),
+            before: Vec::new(),
+            wanted: BTreeMap::new(),
+            held: Vec::new(),
             count: 0,
         }
     }
@@ -63,6 +73,11 @@ impl Model {
         let plan = plan(&valid, &self.observed);
         let orders = orders(&valid, &plan, &self.observed, &self.release);
         assert_eq!(orders, crate::orders(&valid, &plan, &self.observed, &self.release), "ordered twice");
+        self.before.clone_from(&self.observed.pods);
+        let set = |pod: &MediaPod| media_daemon_set("office", &pod.pool, &pod.node, pod.shard);
+        self.wanted = plan.media.iter().map(|pod| (set(pod), pod.pool.clone())).collect();
+        self.held =
+            plan.advice.iter().filter(|advice| advice.reason == Reason::HeldByCalls).cloned().collect();
         self.write(&plan);
         for object in render(&valid, &plan, &self.release).into_iter().filter(|one| one.kind == "DaemonSet") {
             self.sets.insert(object.name.clone(), template(&object));
@@ -162,13 +177,20 @@ impl Model {
         self.observed.nodes.iter_mut().find(|node| node.name == name).unwrap()
     }
 
-    fn answers(&self, pod: &Pod) -> bool {
+    /// Whether the node of a pod is well.
+    pub(super) fn answers(&self, pod: &Pod) -> bool {
         let node = |node: &Node| pod.node.as_ref() == Some(&node.name) && node.ready;
         self.observed.nodes.iter().any(node)
     }
 
-    /// What kubelets and controllers do: pods that are told to end are gone, missing ones are made, and ready at once.
+    /// What programs, kubelets and controllers do: calls end at the deadline, pods that are told to end are gone, missing
+    /// ones are made, and ready at once.
     pub(super) fn kubelets(&mut self) {
+        let late =
+            |pod: &&Pod| pod.draining_since_ms.is_some_and(|since| since + 60_000 <= self.observed.now_ms);
+        for pod in self.observed.pods.iter().filter(late) {
+            self.calls.remove(&pod.name);
+        }
         let ended: Vec<String> = self
             .observed
             .pods
@@ -215,20 +237,62 @@ impl Model {
         });
     }
 
-    /// Rounds until there is nothing to do and nothing changes; at most so many that a loop is told from patience.
+    /// Rounds until nothing has changed for longer than any deadline; at most so many that a loop is told from patience.
     pub(super) fn settle(&mut self) {
-        let mut last = None;
-        for _ in 0..200 {
+        let (mut last, mut same) = (None, 0);
+        for round in 0..400 {
             let orders = self.round();
-            self.kubelets();
-            self.observed.now_ms += 1000;
-            let now = (self.observed.leases.clone(), self.sets.clone(), self.observed.pods.clone());
-            if orders.is_empty() && last.as_ref() == Some(&now) {
+            // The operator is faster than those.
+            if round % 3 == 2 {
+                self.kubelets();
+            }
+            self.observed.now_ms += 50_000;
+            let now = (orders, self.observed.leases.clone(), self.sets.clone(), self.observed.pods.clone());
+            same = if last.as_ref() == Some(&now) { same + 1 } else { 0 };
+            if same * 50 > 200 {
                 return;
             }
             last = Some(now);
         }
-        panic!("no end of orders: {:#?}", self.round());
+        panic!("no end of changes: {:#?}", self.round());
+    }
+
+    /// Every port that a live pod was started with, by port space.
+    pub(super) fn port_twice(&self) -> Option<String> {
+        let mut owners: BTreeMap<(PortSpace, bool, u16), &str> = BTreeMap::new();
+        for pod in &self.observed.pods {
+            let Some(node) = self.observed.nodes.iter().find(|node| Some(&node.name) == pod.node.as_ref())
+            else {
+                continue;
+            };
+            let made = &self.made[&pod.name];
+            let ports = (made.rtp.first..=made.rtp.last).map(|port| (false, port));
+            for (tcp, port) in ports.chain(made.control.iter().map(|port| (true, *port))) {
+                if let Some(other) = owners.insert((node.port_space(), tcp, port), &pod.name) {
+                    return Some(format!("{other} and {} have port {port}", pod.name));
+                }
+            }
+        }
+        None
+    }
+
+    /// Pods of this name or of this DaemonSet, as the last round found them.
+    pub(super) fn of(&self, name: &str) -> impl Iterator<Item = &Pod> {
+        self.before.iter().filter(move |pod| pod.name == name || pod.owner == name)
+    }
+
+    /// Where what runs is not what was planned last.
+    pub(super) fn unlike_the_plan(&self) -> Option<String> {
+        let newest = |pod: &Pod| self.sets.get(&pod.owner).is_some_and(|set| set.rendered == pod.rendered);
+        let leases = self.observed.leases.iter().flat_map(|object| &object.spec.leases);
+        let leases: BTreeSet<&str> = leases.map(|lease| lease.id.as_str()).collect();
+        let pods: BTreeSet<&str> = self.observed.pods.iter().filter_map(|pod| pod.lease.as_deref()).collect();
+        let alike = self.observed.pods.iter().all(newest)
+            && self.observed.pods.len() == self.wanted.len()
+            && self.sets.keys().eq(self.wanted.keys())
+            && leases == pods
+            && self.held.is_empty();
+        (!alike).then(|| format!("{:?}\n{:?}\n{leases:?}\n{pods:?}\n{:?}", self.sets, self.wanted, self.held))
     }
 
     /// First and last RTP port that the pod on `node` was started with.
