@@ -59,7 +59,7 @@ pub struct Deletion<'a> {
     pub sessions: &'a Sessions,
     /// It.
     pub cluster: &'a VoipCluster,
-    /// The world, with reports and with the leases as they are on the server.
+    /// The world, with reports.
     pub observed: &'a Observed,
     /// Of this operator.
     pub epoch: Epoch,

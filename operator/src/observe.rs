@@ -14,13 +14,15 @@ use serde::de::DeserializeOwned;
 use voip_api::{Dialplan, RtpPortLease, SipUser, VoipCluster};
 use voip_contract::config::{SIP_DOCUMENT, SipDocument};
 use voip_plan::objects::names;
-use voip_plan::{Environment, MediaWorkload, NetworkMode, Observed, ReservedPorts};
+use voip_plan::{Environment, MediaWorkload, NetworkMode, Node, Observed, ReservedPorts};
 
 pub use voip_plan::observe::{leases, media, nodes, pods, workloads};
 
-use crate::CLUSTER_LABEL;
 use crate::apply::objects::Key;
 use crate::world::{OWNED, Scope, Shared};
+use crate::{CLUSTER_LABEL, ClusterKey};
+
+pub mod lost_leases;
 
 /// One VoipCluster and everything about it, as it was last told.
 pub struct Sight {
@@ -36,7 +38,7 @@ pub struct Sight {
     pub pods: Vec<Arc<Pod>>,
     /// All lease objects, as the server has them.
     pub leases: Vec<RtpPortLease>,
-    /// The world, without admission and reports.
+    /// The world, without admission and reports; with the leases that only pods know any more.
     pub observed: Observed,
     /// The document that sip-nodes were given last.
     pub previous: Option<SipDocument>,
@@ -60,7 +62,9 @@ pub fn sight(
     observed.reserved = reserved;
     observed.nodes = shared.nodes.all().iter().map(|node| nodes::node(node)).collect();
     observed.pods = pods.iter().filter_map(|pod| pods::pod(pod)).collect();
-    observed.leases = shared.leases.all().iter().map(|lease| RtpPortLease::clone(lease)).collect();
+    let kept: Vec<RtpPortLease> =
+        shared.leases.all().iter().map(|lease| RtpPortLease::clone(lease)).collect();
+    observed.leases = with_lost(kept.clone(), scope, &observed.nodes);
     observed.media = sets.iter().map(|(name, set)| (name.clone(), media::media(set))).collect();
     observed.mode = mode(cluster, &sets);
     let one = |kind: &str| found.get(&Key { kind: kind.to_owned(), name: names::signaling(&name) });
@@ -72,11 +76,20 @@ pub fn sight(
         users: of_cluster(scope.users.within(&namespace, |user| user.spec.cluster_ref.name == name)),
         dialplans: of_cluster(scope.dialplans.within(&namespace, |plan| plan.spec.cluster_ref.name == name)),
         previous: previous(&found, &name),
-        leases: observed.leases.clone(),
+        leases: kept,
         found,
         pods,
         observed,
     }
+}
+
+/// The lease objects, and what of them only pods know any more: of all VoipClusters, for they share ports.
+fn with_lost(kept: Vec<RtpPortLease>, scope: &Scope, nodes: &[Node]) -> Vec<RtpPortLease> {
+    let clusters = scope.clusters.all();
+    let uids: BTreeMap<ClusterKey, Option<String>> =
+        clusters.iter().map(|cluster| (ClusterKey::of(cluster), cluster.uid())).collect();
+    let pods = scope.pods.all();
+    lost_leases::rebuild(kept, pods.iter().map(Arc::as_ref), |key| uids.get(key).cloned().flatten(), nodes)
 }
 
 /// The lease that the pods of a DaemonSet are started with; none for anything else.

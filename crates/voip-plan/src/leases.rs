@@ -19,6 +19,7 @@ use crate::ports::PortRange;
 use crate::problem::Problem;
 use crate::validate::{Pool, ValidCluster};
 
+pub use book::lease_object_name;
 use book::{Book, Misfits};
 pub use orphans::orphans;
 

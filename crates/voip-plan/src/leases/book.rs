@@ -62,7 +62,7 @@ impl<'a> Book<'a> {
         let reserved = &self.reserved;
         self.pages.entry(space.clone()).or_insert_with(|| Page {
             object: RtpPortLease {
-                metadata: ObjectMeta { name: Some(object_name(space)), ..ObjectMeta::default() },
+                metadata: ObjectMeta { name: Some(lease_object_name(space)), ..ObjectMeta::default() },
                 spec: RtpPortLeaseSpec { space: space.clone(), leases: Vec::new(), foreign: Vec::new() },
                 status: None,
             },
@@ -363,8 +363,9 @@ impl Taken {
     }
 }
 
-/// `node.NAME` or `group.NAME`; a hash stands for the end of a name that is too long for an object.
-fn object_name(space: &PortSpace) -> String {
+/// Name of the lease object of a port space: `node.NAME` or `group.NAME`; a hash stands for the end of a name that is too
+/// long for an object.
+pub fn lease_object_name(space: &PortSpace) -> String {
     const LONGEST: usize = 253;
     let kind = match space.kind {
         PortSpaceType::Node => "node",
