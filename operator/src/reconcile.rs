@@ -44,7 +44,7 @@ const WAITING: Duration = Duration::from_secs(30);
 /// Looks at `cluster` and says when to look again.
 pub async fn reconcile(cluster: Arc<VoipCluster>, context: Arc<Context>) -> Result<Action, Infallible> {
     let (key, started) = (ClusterKey::of(&cluster), Instant::now());
-    let (next, faults) = look(&cluster, &context).await;
+    let (next, faults) = Box::pin(look(&cluster, &context)).await;
     context.metrics.reconciled(started.elapsed(), &faults);
     let retry = context.memory(&key, |memory| {
         memory.failures = if faults.is_empty() { 0 } else { memory.failures.saturating_add(1) };
@@ -63,39 +63,19 @@ fn retry(failures: u32) -> Option<Duration> {
 
 /// When to look again if all is well, and what is not.
 async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<Fault>) {
-    let watching = context.scope.faults(&context.shared);
+    let mut faults = context.scope.faults(&context.shared);
     if !context.scope.is_listed(&context.shared) {
         // What is not seen may be there: nothing is decided yet.
-        report::unlisted(context, cluster, &watching).await;
-        return (FIRST_RETRY, watching);
+        report::unlisted(context, cluster, &faults).await;
+        return (FIRST_RETRY, faults);
     }
-    let deleting = cluster.metadata.deletion_timestamp.is_some();
-    if !deleting
-        && !cluster.finalizers().iter().any(|name| name == FINALIZER)
-        && let Err(error) = add_finalizer(context, cluster).await
-    {
-        return (FIRST_RETRY, vec![fault(format!("VoipCluster {}", cluster.name_any()), "patch", &error)]);
-    }
-    let key = ClusterKey::of(cluster);
     let now = OffsetDateTime::now_utc();
-    let made = context.memory(&key, crate::context::Memory::just_made);
-    let mut seen =
-        sight(cluster, &context.shared, &context.scope, (context.settings.reserved, &made), unix_ms(now));
-    let mut faults = watching;
-    let mut next = context.settings.resync;
-    match identity::ensure(context, cluster, &seen.found, now).await {
-        Ok(held) => {
-            next = next.min(until(held.renew_at(), now));
-            let targets = node_admin::targets(&seen.observed.pods, |pod| control_port(&seen.pods, pod));
-            context.sessions.keep(&key, held.identity(), targets);
-        }
-        Err(error) => faults.push(error.fault()),
-    }
-    seen.observed.reports = context.sessions.reports(&key);
-    if deleting {
+    let (mut seen, renewal) = observe(context, cluster, now, &mut faults).await;
+    if cluster.metadata.deletion_timestamp.is_some() {
         let ending = end(context, &seen, &mut faults).await;
-        return (ending.unwrap_or(next), faults);
+        return (ending.unwrap_or(LAST_RETRY), faults);
     }
+    hold(context, cluster, &mut faults).await;
     let resources = resources(context, &seen, &mut faults).await;
     let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());
     let outcome = match &validated.cluster {
@@ -105,11 +85,43 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<F
         },
         Err(errors) => Err(errors),
     };
-    if let Ok((_, plan)) = &outcome {
-        next = next.min(due(plan, &seen.observed));
-    }
+    let due = outcome.as_ref().map_or(Duration::MAX, |(_, plan)| due(plan, &seen.observed));
     report::report(context, &seen, &resources, &validated, outcome.as_ref(), &mut faults).await;
-    (next, faults)
+    (context.settings.resync.min(renewal).min(due), faults)
+}
+
+/// What watches and programs tell, and when a certificate is to be renewed.
+async fn observe(
+    context: &Context,
+    cluster: &Arc<VoipCluster>,
+    now: OffsetDateTime,
+    faults: &mut Vec<Fault>,
+) -> (Sight, Duration) {
+    let key = ClusterKey::of(cluster);
+    let made = context.memory(&key, crate::context::Memory::just_made);
+    let kept = (context.settings.reserved, &made);
+    let mut seen = sight(cluster, &context.shared, &context.scope, kept, unix_ms(now));
+    let mut renewal = Duration::MAX;
+    match identity::ensure(context, cluster, &seen.found, now).await {
+        Ok(held) => {
+            renewal = until(held.renew_at(), now);
+            let targets = node_admin::targets(&seen.observed.pods, |pod| control_port(&seen.pods, pod));
+            context.sessions.keep(&key, held.identity(), targets);
+        }
+        Err(error) => faults.push(error.fault()),
+    }
+    seen.observed.reports = context.sessions.reports(&key);
+    (seen, renewal)
+}
+
+/// Sees to it that the VoipCluster does not go before its calls are over.
+async fn hold(context: &Context, cluster: &VoipCluster, faults: &mut Vec<Fault>) {
+    if cluster.finalizers().iter().any(|name| name == FINALIZER) {
+        return;
+    }
+    if let Err(error) = add_finalizer(context, cluster).await {
+        faults.push(fault(format!("VoipCluster {}", cluster.name_any()), "patch", &error));
+    }
 }
 
 /// The next step of a deletion; none: it is over.
