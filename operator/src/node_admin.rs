@@ -27,8 +27,9 @@ use heard::Heard;
 use session::Session;
 use standing::Standing;
 
-/// Dials that are under way at a time. A node that is gone without a word holds one for 2 s.
-const DIALS: usize = 128;
+/// Dials that are under way at a time. A node that is gone without a word holds one for 2 s; but where CPU is short, more
+/// handshakes at once would only all be too late.
+const DIALS: usize = 32;
 
 /// A program to have a session with.
 #[derive(Debug, Clone, PartialEq, Eq)]
