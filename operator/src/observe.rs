@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::api::DynamicObject;
 use kube::{Resource, ResourceExt as _};
@@ -57,7 +57,6 @@ pub fn sight(
     let uid = cluster.uid().unwrap_or_default();
     let found = owned(scope, &namespace, &name);
     let pods = scope.pods.within(&namespace, |pod| pod.labels().get(CLUSTER_LABEL) == Some(&name));
-    let sets: BTreeMap<String, DaemonSet> = all_of(&found, "DaemonSet");
     let mut observed = Observed::empty(Environment::Kubernetes, now_ms);
     observed.reserved = reserved;
     observed.nodes = shared.nodes.all().iter().map(|node| nodes::node(node)).collect();
@@ -65,8 +64,8 @@ pub fn sight(
     let kept: Vec<RtpPortLease> =
         shared.leases.all().iter().map(|lease| RtpPortLease::clone(lease)).collect();
     observed.leases = with_lost(kept.clone(), scope, &observed.nodes);
-    observed.media = sets.iter().map(|(name, set)| (name.clone(), media::media(set))).collect();
-    observed.mode = mode(cluster, &sets);
+    observed.media = sets(&found).map(|(name, set)| (name.to_owned(), workload(set))).collect();
+    observed.mode = mode(cluster, &found);
     let one = |kind: &str| found.get(&Key { kind: kind.to_owned(), name: names::signaling(&name) });
     observed.signaling = one("Deployment").and_then(parse::<Deployment>).map(|it| workloads::workload(&it));
     observed.service = one("Service").and_then(parse::<Service>).map(|it| workloads::service(&it));
@@ -116,9 +115,19 @@ fn owned(scope: &Scope, namespace: &str, cluster: &str) -> BTreeMap<Key, Arc<Dyn
     found
 }
 
-fn all_of<K: DeserializeOwned>(found: &BTreeMap<Key, Arc<DynamicObject>>, kind: &str) -> BTreeMap<String, K> {
-    let of_kind = found.iter().filter(|(key, _)| key.kind == kind);
-    of_kind.filter_map(|(key, object)| Some((key.name.clone(), parse(object)?))).collect()
+fn sets(found: &BTreeMap<Key, Arc<DynamicObject>>) -> impl Iterator<Item = (&str, &Arc<DynamicObject>)> {
+    let of_kind = found.iter().filter(|(key, _)| key.kind == "DaemonSet");
+    of_kind.map(|(key, object)| (key.name.as_str(), object))
+}
+
+/// There may be a thousand in each look, so their templates are not parsed for two words.
+fn workload(set: &Arc<DynamicObject>) -> MediaWorkload {
+    let annotations = set.data.pointer("/spec/template/metadata/annotations");
+    let said = |name: &str| {
+        let word = annotations.and_then(|annotations| annotations.get(name)?.as_str());
+        word.unwrap_or_default().to_owned()
+    };
+    MediaWorkload { lease: said(names::LEASE), rendered: said(names::RENDERED) }
 }
 
 /// None for what the server would never have taken.
@@ -127,9 +136,10 @@ fn parse<K: DeserializeOwned>(object: &Arc<DynamicObject>) -> Option<K> {
 }
 
 /// The status says it; where that was lost, the pods do.
-fn mode(cluster: &VoipCluster, sets: &BTreeMap<String, DaemonSet>) -> Option<NetworkMode> {
+fn mode(cluster: &VoipCluster, found: &BTreeMap<Key, Arc<DynamicObject>>) -> Option<NetworkMode> {
     let told = cluster.status.as_ref().and_then(|status| status.network.as_ref());
-    told.and_then(|network| NetworkMode::named(&network.mode)).or_else(|| sets.values().find_map(media::mode))
+    told.and_then(|network| NetworkMode::named(&network.mode))
+        .or_else(|| sets(found).find_map(|(_, set)| media::mode(&parse(set)?)))
 }
 
 fn ended(uid: &str, observed: &Observed, made: &BTreeSet<String>) -> BTreeSet<String> {

@@ -2,6 +2,7 @@
 //!
 //! Everything that is decided is decided in `voip-plan`. What could not be done is a fault: it is reported, and tried again.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,7 +106,9 @@ async fn observe(
     match identity::ensure(context, cluster, &seen.found, now).await {
         Ok(held) => {
             renewal = until(held.renew_at(), now);
-            let targets = node_admin::targets(&seen.observed.pods, |pod| control_port(&seen.pods, pod));
+            let ports: HashMap<&str, u16> = seen.pods.iter().filter_map(|pod| control_port(pod)).collect();
+            let port = |pod: &voip_plan::Pod| ports.get(pod.name.as_str()).copied();
+            let targets = node_admin::targets(&seen.observed.pods, port);
             context.sessions.keep(&key, held.identity(), targets);
         }
         Err(error) => faults.push(error.fault()),
@@ -161,10 +164,10 @@ async fn add_finalizer(context: &Context, cluster: &VoipCluster) -> Result<(), k
     api.patch(&cluster.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
 }
 
-/// The gRPC port, which the pod itself says.
-fn control_port(pods: &[Arc<core::Pod>], of: &voip_plan::Pod) -> Option<u16> {
-    let pod = pods.iter().find(|pod| pod.metadata.name.as_ref() == Some(&of.name))?;
-    pod.annotations().get(names::CONTROL)?.split(',').next()?.parse().ok()
+/// Name and gRPC port, which the pod itself says.
+fn control_port(pod: &core::Pod) -> Option<(&str, u16)> {
+    let port = pod.annotations().get(names::CONTROL)?.split(',').next()?.parse().ok()?;
+    Some((pod.metadata.name.as_deref()?, port))
 }
 
 /// What the user wrote, with the passwords.
