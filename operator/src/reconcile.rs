@@ -2,7 +2,7 @@
 //!
 //! Everything that is decided is decided in `voip-plan`. What could not be done is a fault: it is reported, and tried again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,8 @@ use voip_api::VoipCluster;
 use voip_plan::objects::{Object, names, probe_pods, render};
 use voip_plan::status::{Fault, FaultReason};
 use voip_plan::{
-    Component, NetworkMode, Observed, Plan, Resources, ValidCluster, orders, plan, validate_leniently,
+    Component, NetworkMode, Observed, Plan, PortsChange, Resources, ValidCluster, orders, plan,
+    validate_leniently,
 };
 
 use crate::apply::leases::{self, LeaseError};
@@ -235,8 +236,7 @@ async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sigh
     let wanted: Vec<DynamicObject> = objects.into_iter().filter_map(as_applied).collect();
     let owned = Owned::new(context.client.clone(), &key.namespace, seen.cluster.uid().unwrap_or_default());
     if plan.network.mode != Some(NetworkMode::PodAddress) {
-        let leases = plan.media.iter().map(|pod| pod.lease.clone());
-        context.memory(&key, |memory| memory.made(leases));
+        context.memory(&key, |memory| memory.made(new_daemon_sets(plan, &seen.observed)));
     }
     let (_, refused) = owned.apply(&wanted, &seen.found).await;
     faults.extend(refused);
@@ -249,6 +249,13 @@ async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sigh
     let (client, epoch) = (&context.client, context.settings.epoch);
     let refused = execute(client, &context.sessions, &key, &seen.observed, &plan.orders, epoch).await;
     faults.extend(refused);
+}
+
+/// Leases of `DaemonSet`s that this plan makes. One that was deleted so that its ports can move is not made before they have.
+fn new_daemon_sets(plan: &Plan, observed: &Observed) -> Vec<String> {
+    let there: BTreeSet<&str> = observed.media.values().map(|set| set.lease.as_str()).collect();
+    let made = plan.media.iter().filter(|pod| pod.ports_change != PortsChange::Moves);
+    made.map(|pod| pod.lease.clone()).filter(|lease| !there.contains(lease.as_str())).collect()
 }
 
 fn pods(seen: &Sight) -> impl Iterator<Item = &core::Pod> {
@@ -307,6 +314,23 @@ impl identity::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_daemon_set_is_made_once_and_not_while_its_ports_move() {
+        let mut resources =
+            Resources::new(VoipCluster::new("office", serde_json::from_value(json!({})).unwrap()));
+        resources.cluster.metadata.namespace = Some("voip".to_owned());
+        let mut observed = voip_plan::invented_world(&resources.cluster);
+        let valid = voip_plan::validate(&resources, &observed).unwrap();
+        let mut plan = plan(&valid, &observed);
+        let leases: Vec<String> = plan.media.iter().map(|pod| pod.lease.clone()).collect();
+        assert_eq!((leases.len(), new_daemon_sets(&plan, &observed)), (2, leases.clone()));
+        let there = voip_plan::MediaWorkload { lease: leases[0].clone(), rendered: String::new() };
+        observed.media.insert("one".to_owned(), there);
+        assert_eq!(new_daemon_sets(&plan, &observed), leases[1..]);
+        plan.media[1].ports_change = PortsChange::Moves;
+        assert_eq!(new_daemon_sets(&plan, &observed), [""; 0]);
+    }
 
     #[test]
     fn tries_again_more_and_more_seldom() {

@@ -44,3 +44,12 @@ fn a_quarantine_has_one() {
     model.observed.now_ms += 180_000;
     assert_eq!(due(&mut model).1, None);
 }
+
+#[test]
+fn ports_that_can_move_soon_have_one() {
+    let mut model = serving(&json!({}));
+    model.spec(&json!({"network": {"portRange": "20000-29999"}}));
+    model.round();
+    assert_eq!(deleted(&model.round()).len(), 1);
+    assert_eq!(due(&mut model), (vec![], Some(5_000)));
+}
