@@ -1,5 +1,6 @@
 //! `lint` and `test`: what CI runs, and what one runs before a push.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -12,6 +13,12 @@ use crate::{codegen, peers};
 const INSTANCE: &str = "tests";
 /// The tiers of the test cluster that have tests.
 const TIERS: &[&str] = &["a"];
+
+/// Names the configuration of a Kubernetes of the user's. It takes the place of the test cluster, for the tests that destroy
+/// nothing there.
+const THEIRS: &str = "VOIP_TEST_KUBECONFIG";
+/// These tests: they make and delete a namespace, and apply nothing but in dry run.
+const HARMLESS: &str = "rules::";
 
 /// Formatting, clippy with warnings as errors, generated files.
 pub(crate) fn lint(root: &Path) -> Result<()> {
@@ -43,10 +50,10 @@ pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     }
     arguments.extend(filters.iter().map(String::as_str));
     parts.cargo(&arguments)?;
-    if filters.is_empty() {
-        for tier in TIERS {
-            parts.tier(tier)?;
-        }
+    match std::env::var_os(THEIRS) {
+        _ if !filters.is_empty() => {}
+        Some(kubeconfig) => parts.theirs(&kubeconfig)?,
+        None => TIERS.iter().try_for_each(|tier| parts.tier(tier))?,
     }
     parts.print();
     Ok(())
@@ -104,13 +111,27 @@ impl<'a> Parts<'a> {
         tested
     }
 
+    /// Runs the tests that destroy nothing on the user's Kubernetes.
+    fn theirs(&mut self, kubeconfig: &OsStr) -> Result<()> {
+        println!("SKIPPED because {THEIRS} is set: every test named cluster_* but those of {HARMLESS}");
+        let test = ["test", "--package", "e2e", "--features", "e2e/cluster", "--test", "cluster", "--locked"];
+        let environment =
+            [(OsStr::new("KUBECONFIG"), kubeconfig), (OsStr::new("VOIP_E2E_TIER"), OsStr::new("theirs"))];
+        self.run_in(&environment, Path::new(env!("CARGO")), &[&test[..], &["--", HARMLESS]].concat())
+    }
+
     fn run(&mut self, program: &Path, arguments: &[&str]) -> Result<()> {
+        self.run_in(&[], program, arguments)
+    }
+
+    fn run_in(&mut self, environment: &[(&OsStr, &OsStr)], program: &Path, arguments: &[&str]) -> Result<()> {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let line = format!("{name} {}", arguments.join(" "));
         println!("{line}");
         let started = Instant::now();
         let status = Command::new(program)
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(self.root)
             .status()
             .with_context(|| format!("start {line}"))?;
