@@ -2,5 +2,6 @@
 //! `cluster_c_*` real nodes.
 
 mod chart;
+mod plugin;
 mod rules;
 mod templates;

@@ -13,13 +13,14 @@ use crate::failure::Failure;
 const PATIENCE: &str = "--request-timeout=35s";
 
 /// How kubectl begins to say that it has no cluster, or does not reach it.
-const UNREACHABLE: [&str; 6] = [
+const UNREACHABLE: [&str; 7] = [
     "The connection to the server ",
     "Unable to connect to the server",
     "Error in configuration: ",
     "error: stat ",
     "error: You must be logged in to the server",
     "error: current-context",
+    "error: context ",
 ];
 
 /// kubectl, and where it looks.
@@ -255,6 +256,7 @@ mod tests {
         for line in [
             "E1 memcache.go:265] noise\nThe connection to the server x:1 was refused - did you specify the right host or port?",
             "error: stat /nonexistent: no such file or directory",
+            "error: context \"nope\" does not exist",
             "Error in configuration: context was not found for specified context: nope",
             "error: You must be logged in to the server (Unauthorized)",
         ] {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use voip_api::{Dialplan, RtpPortLease, SipUser, VoipCluster};
 use voip_plan::objects::names;
 use voip_plan::observe::{leases, media, nodes, pods, workloads};
-use voip_plan::{Environment, NetworkMode, Observed, invented_world};
+use voip_plan::{Admission, Environment, MediaWorkload, NetworkMode, Observed, invented_world};
 
 use super::cluster::{CLUSTERS, Cluster};
 use super::kubectl::{Kubectl, KubectlError};
@@ -36,58 +36,78 @@ pub(crate) fn look(kubectl: &Kubectl, wanted: &VoipCluster) -> Result<World, Kub
     let name = wanted.metadata.name.as_deref().unwrap_or_default();
     let mut eyes = Eyes { kubectl, unseen: Vec::new() };
     let cluster: Option<Cluster> = found(kubectl.get(&[CLUSTERS, name]))?;
-    let selector = format!("--selector={}={name}", names::CLUSTER);
-    let nodes: Option<Vec<Node>> =
-        eyes.list(&["nodes"], "on invented nodes, as many as the file asks, and on nothing that runs")?;
-    let leases: Option<Vec<RtpPortLease>> =
-        eyes.list(&["rtpportleases.voip.dev"], "on no port being leased yet")?;
-    let pods: Option<Vec<Pod>> = eyes.list(&["pods", &selector], "on no pod running")?;
-    let sets: Option<Vec<DaemonSet>> =
-        eyes.list(&["daemonsets.apps", &selector], "on no media-node running")?;
-    let signaling = names::signaling(name);
-    let deployment: Option<Deployment> =
-        eyes.get(&["deployments.apps", &signaling], "on no sip-node running")?;
-    let service: Option<Service> =
-        eyes.get(&["services", &signaling], "on signaling having no Service yet")?;
+    let seen = Seen::of(&mut eyes, name)?;
     let users = eyes.list::<SipUser>(&["sipusers.voip.dev"], "on no users but those of the file")?;
     let dialplans =
         eyes.list::<Dialplan>(&["dialplans.voip.dev"], "on no Dialplans but those of the file")?;
-
-    let (blind, all_seen) = (nodes.is_none(), nodes.is_some() && pods.is_some() && sets.is_some());
-    let sets = sets.unwrap_or_default();
-    let mut observed =
-        if blind { invented_world(wanted) } else { Observed::empty(Environment::Kubernetes, 0) };
-    observed.now_ms = now_ms();
-    observed.admission = voip_plan::Admission::default();
-    observed.mode = mode(cluster.as_ref(), &sets);
-    observed.service = service.as_ref().map(workloads::service);
-    observed.signaling = deployment.as_ref().map(workloads::workload);
-    if !blind {
-        observed.nodes = nodes.iter().flatten().map(nodes::node).collect();
-        observed.leases = leases.unwrap_or_default();
-        observed.pods = pods.iter().flatten().filter_map(pods::pod).collect();
-        observed.media = media_of(&sets);
-    }
-    if all_seen && let Some(uid) = cluster.as_ref().and_then(|cluster| cluster.metadata.uid.as_deref()) {
-        let held = observed.media.values().map(|set| set.lease.clone()).collect();
-        observed.ended = leases::ended(uid, &observed.leases, &observed.pods, &held, &observed.nodes);
-    }
     let ours = |reference: &str| reference == name;
-    let image_of = |spec: Option<&PodSpec>| spec.and_then(|spec| spec.containers.first()?.image.clone());
-    let of_deployment = deployment.as_ref().and_then(|it| it.spec.as_ref()?.template.spec.as_ref());
-    let of_set = sets.iter().find_map(|it| it.spec.as_ref()?.template.spec.as_ref());
+    let users = users.into_iter().flatten().filter(|user| ours(&user.spec.cluster_ref.name));
+    let dialplans = dialplans.into_iter().flatten().filter(|dialplan| ours(&dialplan.spec.cluster_ref.name));
     Ok(World {
-        images: (image_of(of_deployment), image_of(of_set)),
-        observed,
+        images: seen.images(),
+        observed: seen.observed(cluster.as_ref(), wanted),
         cluster,
-        users: users.unwrap_or_default().into_iter().filter(|it| ours(&it.spec.cluster_ref.name)).collect(),
-        dialplans: dialplans
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|it| ours(&it.spec.cluster_ref.name))
-            .collect(),
+        users: users.collect(),
+        dialplans: dialplans.collect(),
         unseen: eyes.unseen,
     })
+}
+
+/// What runs, and where it can; none: not allowed to see.
+struct Seen {
+    nodes: Option<Vec<Node>>,
+    leases: Option<Vec<RtpPortLease>>,
+    pods: Option<Vec<Pod>>,
+    sets: Option<Vec<DaemonSet>>,
+    deployment: Option<Deployment>,
+    service: Option<Service>,
+}
+
+impl Seen {
+    fn of(eyes: &mut Eyes<'_>, cluster: &str) -> Result<Self, KubectlError> {
+        let selector = format!("--selector={}={cluster}", names::CLUSTER);
+        let signaling = names::signaling(cluster);
+        let invented = "on invented nodes, as many as the file asks, and on nothing that runs";
+        Ok(Self {
+            nodes: eyes.list(&["nodes"], invented)?,
+            leases: eyes.list(&["rtpportleases.voip.dev"], "on no port being leased yet")?,
+            pods: eyes.list(&["pods", &selector], "on no pod running")?,
+            sets: eyes.list(&["daemonsets.apps", &selector], "on no media-node running")?,
+            deployment: eyes.get(&["deployments.apps", &signaling], "on no sip-node running")?,
+            service: eyes.get(&["services", &signaling], "on signaling having no Service yet")?,
+        })
+    }
+
+    fn observed(self, cluster: Option<&Cluster>, wanted: &VoipCluster) -> Observed {
+        let all_seen = self.nodes.is_some() && self.pods.is_some() && self.sets.is_some();
+        let sets = self.sets.unwrap_or_default();
+        let mut observed = match &self.nodes {
+            Some(found) => Observed {
+                nodes: found.iter().map(nodes::node).collect(),
+                leases: self.leases.unwrap_or_default(),
+                pods: self.pods.iter().flatten().filter_map(pods::pod).collect(),
+                media: media_of(&sets),
+                ..Observed::empty(Environment::Kubernetes, now_ms())
+            },
+            None => Observed { admission: Admission::default(), now_ms: now_ms(), ..invented_world(wanted) },
+        };
+        observed.mode = mode(cluster, &sets);
+        observed.service = self.service.as_ref().map(workloads::service);
+        observed.signaling = self.deployment.as_ref().map(workloads::workload);
+        if all_seen && let Some(uid) = cluster.and_then(|cluster| cluster.metadata.uid.as_deref()) {
+            let held = observed.media.values().map(|set| set.lease.clone()).collect();
+            observed.ended = leases::ended(uid, &observed.leases, &observed.pods, &held, &observed.nodes);
+        }
+        observed
+    }
+
+    /// Of the sip-node, and of a media-node.
+    fn images(&self) -> (Option<String>, Option<String>) {
+        let image = |spec: &PodSpec| spec.containers.first()?.image.clone();
+        let of_deployment = self.deployment.as_ref().and_then(|it| it.spec.as_ref()?.template.spec.as_ref());
+        let of_set = self.sets.iter().flatten().find_map(|it| it.spec.as_ref()?.template.spec.as_ref());
+        (of_deployment.and_then(image), of_set.and_then(image))
+    }
 }
 
 /// Looks, and notes where it may not.
@@ -133,7 +153,7 @@ fn found<T>(answer: Result<T, KubectlError>) -> Result<Option<T>, KubectlError> 
     }
 }
 
-fn media_of(sets: &[DaemonSet]) -> BTreeMap<String, voip_plan::MediaWorkload> {
+fn media_of(sets: &[DaemonSet]) -> BTreeMap<String, MediaWorkload> {
     sets.iter().map(|set| (set.metadata.name.clone().unwrap_or_default(), media::media(set))).collect()
 }
 

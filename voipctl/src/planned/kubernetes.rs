@@ -13,7 +13,7 @@ use super::{PlanError, Planned, located_problem, mistakes, passwords, planned_us
 use crate::kubernetes::admission;
 use crate::kubernetes::kubectl::Kubectl;
 use crate::kubernetes::world::{World, look};
-use crate::load::load_into;
+use crate::load::{Loaded, load_into};
 
 /// A plan for a Kubernetes that is there.
 pub(crate) struct InKubernetes {
@@ -34,29 +34,12 @@ pub(crate) fn plan_in(
     mut release: Release,
 ) -> Result<InKubernetes, PlanError> {
     let mut loaded = load_into(file, &kubectl.default_namespace())?;
-    let namespace = loaded.cluster.metadata.namespace.clone().unwrap_or_default();
-    if let Some(asked) = kubectl.namespace().filter(|asked| *asked != namespace) {
-        return Err(PlanError::OtherNamespace { file: namespace, asked: asked.to_owned() });
-    }
-    let kubectl = kubectl.within(&namespace);
-    let World { mut observed, cluster, users, dialplans, images, mut unseen } =
-        look(&kubectl, &loaded.cluster)?;
+    let kubectl = within(kubectl, &loaded)?;
+    let mut world = look(&kubectl, &loaded.cluster)?;
     let mut resources = resources(&mut loaded);
-    if let Some(live) = cluster {
-        if !live.status.version.is_empty() && live.status.version != release.version {
-            unseen.push(format!(
-                "the operator is of release {} and this voipctl of {}: it may plan otherwise",
-                live.status.version, release.version
-            ));
-        }
-        resources.cluster.metadata = live.metadata;
-    }
-    release.signaling_image = images.0.unwrap_or(release.signaling_image);
-    release.media_image = images.1.unwrap_or(release.media_image);
     let of_file = Names::of(&resources);
-    add(&mut resources, users, dialplans);
-    take_secrets_for_granted(&mut resources);
-    resources.passwords = passwords(&resources, |_| Ok("unused".to_owned()))?;
+    fill(&mut resources, &mut world, &mut release)?;
+    let World { mut observed, mut unseen, .. } = world;
 
     let validated = validate_leniently(&resources, &observed, None);
     let (wrong, mut advice) = of_file.judge(&validated.users, &validated.dialplans);
@@ -78,6 +61,40 @@ pub(crate) fn plan_in(
     let problems = plan.problems.iter().map(located).collect();
     let users = resources.users.iter().map(|user| planned_user(user, &resources)).collect();
     Ok(InKubernetes { planned: Planned { loaded, valid, plan, users, advice }, problems, unseen, release })
+}
+
+/// kubectl in the namespace of the file.
+fn within(kubectl: &Kubectl, loaded: &Loaded) -> Result<Kubectl, PlanError> {
+    let namespace = loaded.cluster.metadata.namespace.clone().unwrap_or_default();
+    match kubectl.namespace() {
+        Some(asked) if asked != namespace => {
+            Err(PlanError::OtherNamespace { file: namespace, asked: asked.to_owned() })
+        }
+        _ => Ok(kubectl.within(&namespace)),
+    }
+}
+
+/// Adds what the file leaves out and the Kubernetes has: identity, users, Dialplans, images, and what is never read.
+fn fill(resources: &mut Resources, world: &mut World, release: &mut Release) -> Result<(), PlanError> {
+    if let Some(live) = &world.cluster {
+        if !live.status.version.is_empty() && live.status.version != release.version {
+            world.unseen.push(format!(
+                "the operator is of release {} and this voipctl of {}: it may plan otherwise",
+                live.status.version, release.version
+            ));
+        }
+        resources.cluster.metadata = live.metadata.clone();
+    }
+    if let Some(image) = world.images.0.take() {
+        release.signaling_image = image;
+    }
+    if let Some(image) = world.images.1.take() {
+        release.media_image = image;
+    }
+    add(resources, std::mem::take(&mut world.users), std::mem::take(&mut world.dialplans));
+    take_secrets_for_granted(resources);
+    resources.passwords = passwords(resources, |_| Ok("unused".to_owned()))?;
+    Ok(())
 }
 
 fn needs_admission(cluster: &VoipCluster, observed: &Observed) -> bool {

@@ -204,6 +204,50 @@ fn a_drain_waits_until_no_call_is_left() {
     );
 }
 
+#[test]
+fn a_drain_goes_on_while_sip_node_is_replaced() {
+    let sip_node = SipNode::start(&[("/api/v1/status", status("Draining", 0))]);
+    let kubectl = Kubectl::new();
+    let once = kubectl.path("once");
+    let gone = "Error from server (NotFound): pods \"office-sip-x\" not found";
+    let port = sip_node.port;
+    let forward = format!(
+        "if mkdir '{}'; then echo '{gone}' >&2; exit 1; fi; echo 'Forwarding from 127.0.0.1:{port} -> 8060'; exec sleep 600",
+        once.display()
+    );
+    let kubectl = kubectl
+        .does("port-forward", &forward)
+        .answers(CLUSTERS, &list(&[office()]))
+        .answers(
+            "get pods --selector=voip.dev/cluster=office,voip.dev/component=signaling",
+            &list(&[sip_pod()]),
+        )
+        .answers("get secrets office-api", &json!({"data": {"token": GOOD}}));
+    let said = draining(kubectl).voip(&["drain", "w1"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.err.contains("not seen for now: pods \"office-sip-x\" not found"), "{said:?}");
+    assert!(said.out.ends_with("drained: no calls are left\n"), "{said:?}");
+}
+
+#[test]
+fn a_drain_that_may_not_be_followed_is_ordered_all_the_same() {
+    let kubectl = Kubectl::new()
+        .answers(CLUSTERS, &list(&[office()]))
+        .answers(
+            "get pods --selector=voip.dev/cluster=office,voip.dev/component=signaling",
+            &list(&[sip_pod()]),
+        )
+        .refuses("get secrets", FORBIDDEN);
+    let kubectl = draining(kubectl);
+    let said = kubectl.voip(&["drain", "w1"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err
+            .contains("the drain was ordered, but how many calls are left is not seen: cannot get secrets")
+    );
+    assert_eq!(annotations(&kubectl), ["voip.dev/drain=w1"]);
+}
+
 /// `office` with `annotation` as its drained nodes.
 fn drained(annotation: &str) -> Value {
     let mut cluster = office();

@@ -8,7 +8,7 @@ use voip_contract::admin::{MediaNodeStatus, NodeState, StatusReport};
 use crate::failure::Failure;
 use crate::kubernetes::api::{Api, ApiError};
 use crate::kubernetes::cluster::Cluster;
-use crate::kubernetes::kubectl::Kubectl;
+use crate::kubernetes::kubectl::{Kubectl, KubectlError};
 use crate::kubernetes::media::{MediaNode, State};
 use crate::show;
 
@@ -49,7 +49,7 @@ pub(super) async fn until_empty(
     let patience = Duration::from_secs(cluster.drain_seconds()).saturating_add(GRACE);
     let deadline = Instant::now() + patience;
     let mut api = None;
-    let mut told = None;
+    let (mut told, mut missed) = (None, None);
     loop {
         match look(kubectl, cluster, &mut api, media).await {
             Ok(Left { calls: 0, serving: 0 }) => {
@@ -65,11 +65,29 @@ pub(super) async fn until_empty(
                     return Err(Failure::failed(late(left, patience)));
                 }
             }
-            // sip-node may be replaced meanwhile, and the way to it ends with it.
-            Err(ApiError::Http(_) | ApiError::NoPod(_)) if Instant::now() < deadline => api = None,
+            Err(error) if passes(&error) && Instant::now() < deadline => {
+                api = None;
+                let words = error.to_string();
+                if missed.as_ref() != Some(&words) {
+                    show::complain(&format!("how many calls are left is not seen for now: {words}"));
+                }
+                missed = Some(words);
+            }
             Err(error) => return Err(Failure::failed(NotEmpty::Unseen(error))),
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+/// sip-node may be replaced meanwhile, and the way to it ends with it.
+fn passes(error: &ApiError) -> bool {
+    match error {
+        ApiError::Http(_) | ApiError::NoPod(_) => true,
+        ApiError::Kubectl(error) => matches!(
+            error,
+            KubectlError::NotFound(_) | KubectlError::Failed { .. } | KubectlError::Unreachable(_)
+        ),
+        ApiError::NoToken(_) => false,
     }
 }
 
