@@ -19,7 +19,6 @@ use crate::text;
     kind = "VoipCluster",
     plural = "voipclusters",
     shortname = "voip",
-    category = "voip",
     namespaced,
     status = "VoipClusterStatus",
     derive = "PartialEq",

@@ -14,7 +14,6 @@ use crate::{ClusterRef, defaults, text};
     version = "v1alpha1",
     kind = "Dialplan",
     plural = "dialplans",
-    category = "voip",
     namespaced,
     status = "DialplanStatus",
     derive = "PartialEq",

@@ -14,7 +14,6 @@ use crate::status::RtpPortLeaseStatus;
     version = "v1alpha1",
     kind = "RtpPortLease",
     plural = "rtpportleases",
-    category = "voip",
     status = "RtpPortLeaseStatus",
     derive = "PartialEq",
     doc = "The ports of one node, or of all nodes behind one address, and whose they are. Written by the operator only.",

@@ -14,7 +14,6 @@ use crate::{ClusterRef, defaults, text};
     version = "v1alpha1",
     kind = "SipUser",
     plural = "sipusers",
-    category = "voip",
     namespaced,
     status = "SipUserStatus",
     derive = "PartialEq",
