@@ -75,6 +75,13 @@ impl Memory {
         self.made.extend(leases.into_iter().map(|lease| (lease, Instant::now())));
     }
 
+    /// Watches tell of DaemonSets with these leases: that they were made need not be remembered.
+    pub(crate) fn told<'a>(&mut self, leases: impl Iterator<Item = &'a str>) {
+        for lease in leases {
+            self.made.remove(lease);
+        }
+    }
+
     /// Leases of DaemonSets that were made a moment ago.
     pub(crate) fn just_made(&mut self) -> BTreeSet<String> {
         self.made.retain(|_, at| at.elapsed() < MADE);
@@ -96,5 +103,18 @@ impl Context {
 
     fn memories(&self) -> MutexGuard<'_, HashMap<ClusterKey, Memory>> {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_watches_tell_of_need_not_be_remembered() {
+        let mut memory = Memory::default();
+        memory.made(["a".to_owned(), "b".to_owned()]);
+        memory.told(["a"].into_iter());
+        assert_eq!(memory.just_made(), BTreeSet::from(["b".to_owned()]));
     }
 }

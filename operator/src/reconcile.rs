@@ -236,7 +236,10 @@ async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sigh
     let wanted: Vec<DynamicObject> = objects.into_iter().filter_map(as_applied).collect();
     let owned = Owned::new(context.client.clone(), &key.namespace, seen.cluster.uid().unwrap_or_default());
     if plan.network.mode != Some(NetworkMode::PodAddress) {
-        context.memory(&key, |memory| memory.made(new_daemon_sets(plan, &seen.observed)));
+        context.memory(&key, |memory| {
+            memory.told(seen.observed.media.values().map(|set| set.lease.as_str()));
+            memory.made(new_daemon_sets(plan, &seen.observed));
+        });
     }
     let (_, refused) = owned.apply(&wanted, &seen.found).await;
     faults.extend(refused);
