@@ -12,7 +12,7 @@ use crate::{codegen, peers};
 /// The instance of the test cluster that `test` starts; one of the user's goes on beside it.
 const INSTANCE: &str = "tests";
 /// The tiers of the test cluster that have tests.
-const TIERS: &[&str] = &["a"];
+const TIERS: &[&str] = &["a", "b"];
 
 /// Names the configuration of a Kubernetes of the user's. It takes the place of the test cluster, for the tests that destroy
 /// nothing there.
@@ -105,7 +105,9 @@ impl<'a> Parts<'a> {
         let packages = ["--package", "e2e", "--package", "voip-operator"];
         let features = ["--features", "e2e/cluster,voip-operator/cluster"];
         let test = [&["test"], &packages[..], &features, &["--test", "cluster", "--locked"]].concat();
-        let tests = [cluster(&["run", "--", env!("CARGO")]), test, vec!["--", &names]].concat();
+        // They wait for other programs more than they work.
+        let tests =
+            [cluster(&["run", "--", env!("CARGO")]), test, vec!["--", "--test-threads=8", &names]].concat();
         let tested = self.run(&xtask, &tests);
         self.run(&xtask, &cluster(&["down"]))?;
         tested

@@ -323,6 +323,8 @@ fn run_command(cluster: &Cluster, outside: bool, command: &[OsString]) -> Result
         .args(arguments)
         .env("PATH", std::env::join_paths(paths).context("join PATH")?)
         .env("KUBECONFIG", kubeconfig_path(&cluster.instance, "admin"))
+        // Another cluster was on this port before, with other kinds.
+        .env("KUBECACHEDIR", cluster.instance.path("kubectl-cache"))
         .env("VOIP_E2E_INSTANCE", cluster.instance.name())
         .env("VOIP_E2E_TIER", cluster.state.tier.to_string())
         .env("VOIP_E2E_RUN", cluster.instance.directory())

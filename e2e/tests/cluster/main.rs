@@ -2,6 +2,9 @@
 //! `cluster_c_*` real nodes.
 
 mod chart;
+mod edits;
+mod minimal;
+mod nodes;
 mod plugin;
 mod rules;
 mod templates;
