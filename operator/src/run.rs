@@ -34,6 +34,9 @@ use crate::{ClusterKey, FIELD_MANAGER, orphans};
 const COLLECT: Duration = Duration::from_secs(30);
 /// VoipClusters of a scope that are looked at at once.
 const AT_ONCE: u16 = 4;
+/// A connection to the API server that brings nothing for so long was cut without a word. A watch of which nothing
+/// changes hears a bookmark every minute.
+const SILENCE: Duration = Duration::from_secs(90);
 /// How long looks that have begun may take once the process is told to end.
 const LINGER: Duration = Duration::from_secs(10);
 /// VoipClusters of which something was heard that wait to be passed on.
@@ -88,7 +91,9 @@ async fn serve(args: &Args) -> Result<(), RunError> {
     let mut signals = shutdown::signals(false).map_err(RunError::Start)?;
     let (registry, health) = (Registry::new(), Health::new(&[API]));
     let metrics = Metrics::new(&registry)?;
-    let config = kube::Config::infer().await?;
+    let mut config = kube::Config::infer().await?;
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let namespace = config.default_namespace.clone();
     let client = kube::client::ClientBuilder::try_from(config)?
         .with_layer(&MetricsLayer::new(metrics.clone()))

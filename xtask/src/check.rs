@@ -12,7 +12,9 @@ use crate::{codegen, peers};
 /// The instance of the test cluster that `test` starts; one of the user's goes on beside it.
 const INSTANCE: &str = "tests";
 /// The tiers of the test cluster that have tests.
-const TIERS: &[&str] = &["a", "b"];
+const TIERS: &[&str] = &["a", "b", REAL];
+/// The one with real nodes. Its tests need the images, and run as hosts outside the nodes, one at a time.
+const REAL: &str = "c";
 
 /// Names the configuration of a Kubernetes of the user's. It takes the place of the test cluster, for the tests that destroy
 /// nothing there.
@@ -40,8 +42,11 @@ pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     // The end-to-end tests start this executable, as a user would.
     parts.cargo(&["build", "--package", "voipctl", "--locked"])?;
     let mut arguments = vec!["test", "--workspace", "--locked", "--no-fail-fast", "--"];
-    if !parts.images()? {
-        println!("SKIPPED for want of target/images (cargo xtask images) or root: every test named images_*");
+    let images = parts.images()?;
+    if !images {
+        println!(
+            "SKIPPED for want of target/images (cargo xtask images) or root: images_*, cluster_{REAL}_*"
+        );
         arguments.extend(["--skip", "images_"]);
     }
     for peer in &missing {
@@ -53,7 +58,7 @@ pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     match std::env::var_os(THEIRS) {
         _ if !filters.is_empty() => {}
         Some(kubeconfig) => parts.theirs(&kubeconfig)?,
-        None => TIERS.iter().try_for_each(|tier| parts.tier(tier))?,
+        None => TIERS.iter().filter(|tier| images || **tier != REAL).try_for_each(|tier| parts.tier(tier))?,
     }
     parts.print();
     Ok(())
@@ -105,9 +110,12 @@ impl<'a> Parts<'a> {
         let packages = ["--package", "e2e", "--package", "voip-operator"];
         let features = ["--features", "e2e/cluster,voip-operator/cluster"];
         let test = [&["test"], &packages[..], &features, &["--test", "cluster", "--locked"]].concat();
-        // They wait for other programs more than they work.
-        let tests =
-            [cluster(&["run", "--", env!("CARGO")]), test, vec!["--", "--test-threads=8", &names]].concat();
+        // Others wait for other programs more than they work.
+        let (run, threads): (&[&str], _) = match tier {
+            REAL => (&["run", "--outside"], "--test-threads=1"),
+            _ => (&["run"], "--test-threads=8"),
+        };
+        let tests = [cluster(run), vec!["--", env!("CARGO")], test, vec!["--", threads, &names]].concat();
         let tested = self.run(&xtask, &tests);
         self.run(&xtask, &cluster(&["down"]))?;
         tested

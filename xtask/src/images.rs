@@ -26,7 +26,12 @@ struct Program {
     title: &'static str,
 }
 
-const PROGRAMS: [Program; 2] = [
+const PROGRAMS: [Program; 3] = [
+    Program {
+        package: "voip-operator",
+        image: "operator",
+        title: "Makes telephone systems out of VoipClusters",
+    },
     Program { package: "sip-node", image: "sip-node", title: "Registrar and B2BUA of a VoipCluster" },
     Program { package: "media-node", image: "media-node", title: "Media relay of a VoipCluster" },
 ];
@@ -40,7 +45,7 @@ pub(crate) struct Arguments {
     /// What comes before the images' names, as `image.repository` of the chart
     #[arg(long, default_value = "voip-operator")]
     repository: String,
-    /// Only these: sip-node, media-node
+    /// Only these: operator, sip-node, media-node
     #[arg(value_name = "IMAGE", value_parser = PROGRAMS.map(|program| program.image))]
     images: Vec<String>,
 }

@@ -10,7 +10,8 @@ use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
 /// Images, and the program in each.
-const IMAGES: [(&str, &str); 2] = [("sip-node", "sip-node"), ("media-node", "media-node")];
+const IMAGES: [(&str, &str); 3] =
+    [("operator", "voip-operator"), ("sip-node", "sip-node"), ("media-node", "media-node")];
 
 fn archive(image: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/images/{image}.oci.tar"))

@@ -10,7 +10,7 @@ use e2e::kubernetes::{Namespace, Said, apply, feed, get, install_crds, kubectl};
 use e2e::wait::until;
 use serde_json::{Value, json};
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/voip-operator");
+pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/voip-operator");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 /// Turns off what another test would meet.
 const ALONE: [&str; 4] = [
@@ -21,7 +21,7 @@ const ALONE: [&str; 4] = [
 ];
 
 /// Runs helm; the answer is what it printed.
-fn helm(arguments: &[&str]) -> String {
+pub(crate) fn helm(arguments: &[&str]) -> String {
     let output = Command::new("helm").args(arguments).output().expect("start helm");
     assert!(output.status.success(), "helm {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("helm prints UTF-8")

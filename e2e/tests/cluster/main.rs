@@ -6,5 +6,6 @@ mod edits;
 mod minimal;
 mod nodes;
 mod plugin;
+mod real;
 mod rules;
 mod templates;

@@ -122,8 +122,9 @@ pub(crate) fn route(address: Ipv4Addr, node: Node) -> Result<()> {
 pub(crate) fn set_pod_network(node: Node, mode: PodNetwork) -> Result<()> {
     let namespace = node.namespace();
     nft(&namespace, &rules(mode))?;
-    // Flows that began before keep the translation that they began with.
-    run(inside(Some(&namespace), Path::new("conntrack")).arg("-F"), "")?;
+    // Flows that began before keep the translation that they began with. Those of TCP may: they are connections to
+    // Services, whose clients would go on waiting. That there are none to delete counts as a failure to conntrack.
+    let _ = run(inside(Some(&namespace), Path::new("conntrack")).args(["-D", "-p", "udp"]), "");
     let reach = match mode {
         PodNetwork::Routable => format!("route replace {} via {}", node.pods(), node.address()),
         PodNetwork::Masquerade => format!("route replace unreachable {}", node.pods()),
