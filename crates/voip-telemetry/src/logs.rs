@@ -67,7 +67,9 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), LogError> {
     let subscriber = tracing_subscriber::registry().with(targets);
     match format {
         LogFormat::Text => subscriber.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
-        LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_ansi(false)).try_init(),
+        LogFormat::Json => subscriber
+            .with(lines.json().flatten_event(true).with_span_list(false).with_ansi(false))
+            .try_init(),
     }
     .map_err(|_| LogError::AlreadySet)
 }
