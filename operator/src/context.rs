@@ -21,6 +21,8 @@ use crate::world::{Scope, Shared};
 
 /// How long a DaemonSet that was made is believed to be there although no watch has told it.
 const MADE: Duration = Duration::from_secs(30);
+/// How long after a DaemonSet without a pod was deleted its controller may still make one that it had decided to make.
+const DELETED: Duration = Duration::from_secs(10);
 
 /// What does not change while the operator runs.
 #[derive(Debug, Clone)]
@@ -65,27 +67,44 @@ pub(crate) struct Memory {
     pub(crate) load_written_ms: Option<u64>,
     /// How often in a row something could not be done.
     pub(crate) failures: u32,
-    /// Leases of DaemonSets that were made, and when.
-    made: BTreeMap<String, Instant>,
+    /// Leases whose pod may appear although nothing that is watched says so, and until when.
+    expected: BTreeMap<String, Instant>,
 }
 
 impl Memory {
     /// DaemonSets with these leases were made just now.
     pub(crate) fn made(&mut self, leases: impl IntoIterator<Item = String>) {
-        self.made.extend(leases.into_iter().map(|lease| (lease, Instant::now())));
+        self.expect(leases, MADE);
     }
 
     /// Watches tell of DaemonSets with these leases: that they were made need not be remembered.
     pub(crate) fn told<'a>(&mut self, leases: impl Iterator<Item = &'a str>) {
         for lease in leases {
-            self.made.remove(lease);
+            self.expected.remove(lease);
         }
     }
 
-    /// Leases of DaemonSets that were made a moment ago.
-    pub(crate) fn just_made(&mut self) -> BTreeSet<String> {
-        self.made.retain(|_, at| at.elapsed() < MADE);
-        self.made.keys().cloned().collect()
+    /// DaemonSets with these leases are deleted, and no pod of theirs was seen.
+    pub(crate) fn deleted(&mut self, leases: impl IntoIterator<Item = String>) {
+        self.expect(leases, DELETED);
+    }
+
+    fn expect(&mut self, leases: impl IntoIterator<Item = String>, time: Duration) {
+        let until = Instant::now() + time;
+        self.expected.extend(leases.into_iter().map(|lease| (lease, until)));
+    }
+
+    /// Leases whose pod may appear.
+    pub(crate) fn expected(&mut self) -> BTreeSet<String> {
+        let now = Instant::now();
+        self.expected.retain(|_, until| *until > now);
+        self.expected.keys().cloned().collect()
+    }
+
+    /// When there is one less of these.
+    pub(crate) fn next_expected(&self) -> Option<Duration> {
+        let next = self.expected.values().min()?;
+        Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(50))
     }
 }
 
@@ -115,6 +134,7 @@ mod tests {
         let mut memory = Memory::default();
         memory.made(["a".to_owned(), "b".to_owned()]);
         memory.told(["a"].into_iter());
-        assert_eq!(memory.just_made(), BTreeSet::from(["b".to_owned()]));
+        assert_eq!(memory.expected(), BTreeSet::from(["b".to_owned()]));
+        assert!(memory.next_expected().is_some_and(|next| next <= MADE + Duration::from_secs(1)));
     }
 }

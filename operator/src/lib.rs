@@ -14,6 +14,7 @@
     )
 )]
 
+mod act;
 pub mod admission;
 pub mod apply;
 pub mod args;

@@ -40,6 +40,10 @@ pub struct Sight {
     pub leases: Vec<RtpPortLease>,
     /// The world, without admission and reports; with the leases that only pods know any more.
     pub observed: Observed,
+    /// Not everything that counts is told now: what is not seen may be there.
+    pub blind: bool,
+    /// Names of users of whose password nothing is known now.
+    pub unknown: BTreeSet<String>,
     /// The document that sip-nodes were given last.
     pub previous: Option<SipDocument>,
 }
@@ -74,6 +78,8 @@ pub fn sight(
         cluster: Arc::clone(cluster),
         users: of_cluster(scope.users.within(&namespace, |user| user.spec.cluster_ref.name == name)),
         dialplans: of_cluster(scope.dialplans.within(&namespace, |plan| plan.spec.cluster_ref.name == name)),
+        blind: false,
+        unknown: BTreeSet::new(),
         previous: previous(&found, &name),
         leases: kept,
         found,

@@ -15,7 +15,8 @@ use crate::observe::{lease_of, nodes, pods};
 /// Looks at all leases once. What fails is tried again the next time.
 pub(crate) async fn collect(context: &Context, now_ms: u64) {
     let (shared, scope) = (&context.shared, &context.scope);
-    if !scope.is_listed(shared) {
+    // What is not told may be there.
+    if !scope.is_listed(shared) || !scope.faults(shared).is_empty() {
         return;
     }
     let alive: BTreeSet<String> = scope.clusters.all().iter().filter_map(|cluster| cluster.uid()).collect();

@@ -2,33 +2,27 @@
 //!
 //! Everything that is decided is decided in `voip-plan`. What could not be done is a fault: it is reported, and tried again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use time::OffsetDateTime;
 use voip_api::VoipCluster;
-use voip_plan::objects::{Object, names, probe_pods, render};
+use voip_plan::objects::names;
 use voip_plan::status::{Fault, FaultReason};
-use voip_plan::{
-    Component, NetworkMode, Observed, Plan, PortsChange, Resources, ValidCluster, orders, plan,
-    validate_leniently,
-};
+use voip_plan::{Observed, Plan, Resources, validate_leniently};
 
-use crate::apply::leases::{self, LeaseError};
-use crate::apply::objects::{Key, Owned};
+use crate::act::act;
 use crate::context::Context;
-use crate::documents::announce;
 use crate::fault::fault;
 use crate::finalizer::{Deletion, Ending};
 use crate::observe::{Sight, sight};
-use crate::orders::execute;
 use crate::users::passwords;
 use crate::{ClusterKey, identity, node_admin, report};
 
@@ -43,17 +37,31 @@ const LAST_RETRY: Duration = Duration::from_mins(1);
 /// Before a look at what others can mend: a node, an address, room.
 const WAITING: Duration = Duration::from_secs(30);
 
+/// What a look found: when to look again, and what could not be done.
+struct Looked {
+    /// If all was well.
+    next: Duration,
+    faults: Vec<Fault>,
+    /// Nothing was finished: with faults, the next look comes later than `next`, not sooner.
+    early: bool,
+}
+
 /// Looks at `cluster` and says when to look again.
 pub async fn reconcile(cluster: Arc<VoipCluster>, context: Arc<Context>) -> Result<Action, Infallible> {
     let (key, started) = (ClusterKey::of(&cluster), Instant::now());
-    let (next, faults) = Box::pin(look(&cluster, &context)).await;
-    context.metrics.reconciled(started.elapsed(), &faults);
-    let retry = context.memory(&key, |memory| {
-        memory.failures = if faults.is_empty() { 0 } else { memory.failures.saturating_add(1) };
-        retry(memory.failures)
+    let looked = Box::pin(look(&cluster, &context)).await;
+    context.metrics.reconciled(started.elapsed(), &looked.faults);
+    let (retry, expected) = context.memory(&key, |memory| {
+        memory.failures = if looked.faults.is_empty() { 0 } else { memory.failures.saturating_add(1) };
+        (retry(memory.failures), memory.next_expected())
     });
-    let next = retry.map_or(next, |retry| next.min(retry));
-    tracing::debug!(cluster = %key, faults = faults.len(), next_s = next.as_secs(), "looked");
+    let next = match retry {
+        Some(retry) if looked.early => looked.next.max(retry),
+        Some(retry) => looked.next.min(retry),
+        None => looked.next,
+    };
+    let next = expected.map_or(next, |expected| next.min(expected));
+    tracing::debug!(cluster = %key, faults = looked.faults.len(), next_s = next.as_secs(), "looked");
     Ok(Action::requeue(next))
 }
 
@@ -63,33 +71,39 @@ fn retry(failures: u32) -> Option<Duration> {
     Some(FIRST_RETRY.saturating_mul(1 << doubled).min(LAST_RETRY))
 }
 
-/// When to look again if all is well, and what is not.
-async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> (Duration, Vec<Fault>) {
+async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> Looked {
     let mut faults = context.scope.faults(&context.shared);
     if !context.scope.is_listed(&context.shared) {
         // What is not seen may be there: nothing is decided yet.
         report::unlisted(context, cluster, &faults).await;
-        return (FIRST_RETRY, faults);
+        return Looked { next: FIRST_RETRY, faults, early: true };
     }
     let now = OffsetDateTime::now_utc();
     let (mut seen, renewal) = observe(context, cluster, now, &mut faults).await;
     if cluster.metadata.deletion_timestamp.is_some() {
         let ending = end(context, &seen, &mut faults).await;
-        return (ending.unwrap_or(LAST_RETRY), faults);
+        report::ending(context, cluster, &faults).await;
+        return Looked { next: ending.unwrap_or(LAST_RETRY), faults, early: true };
     }
     hold(context, cluster, &mut faults).await;
-    let resources = resources(context, &seen, &mut faults).await;
+    let resources = resources(context, &mut seen, &mut faults).await;
     let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());
-    let outcome = match &validated.cluster {
-        Ok(valid) => match act(context, valid, &mut seen, &mut faults).await {
-            Some(plan) => Ok((valid, plan)),
-            None => return (OVERTAKEN, faults),
-        },
-        Err(errors) => Err(errors),
+    let planned = match &validated.cluster {
+        Ok(valid) => act(context, valid, &mut seen, &mut faults).await,
+        Err(_) => None,
+    };
+    let outcome = match (&validated.cluster, planned) {
+        (Ok(valid), Some(plan)) => Ok((valid, plan)),
+        (Err(errors), _) => Err(errors),
+        (Ok(_), None) => {
+            report::unlisted(context, cluster, &faults).await;
+            return Looked { next: OVERTAKEN, faults, early: true };
+        }
     };
     let due = outcome.as_ref().map_or(Duration::MAX, |(_, plan)| due(plan, &seen.observed));
-    report::report(context, &seen, &resources, &validated, outcome.as_ref(), &mut faults).await;
-    (context.settings.resync.min(renewal).min(due), faults)
+    let told = report::report(context, &seen, &resources, &validated, outcome.as_ref(), &mut faults).await;
+    let again = if told { Duration::MAX } else { OVERTAKEN };
+    Looked { next: context.settings.resync.min(renewal).min(due).min(again), faults, early: false }
 }
 
 /// What watches and programs tell, and when a certificate is to be renewed.
@@ -100,9 +114,14 @@ async fn observe(
     faults: &mut Vec<Fault>,
 ) -> (Sight, Duration) {
     let key = ClusterKey::of(cluster);
-    let made = context.memory(&key, crate::context::Memory::just_made);
+    let made = context.memory(&key, crate::context::Memory::expected);
     let kept = (context.settings.reserved, &made);
     let mut seen = sight(cluster, &context.shared, &context.scope, kept, unix_ms(now));
+    if !faults.is_empty() {
+        // Whether a pod has ended is not known while pods are not told.
+        seen.blind = true;
+        seen.observed.ended.clear();
+    }
     let mut renewal = Duration::MAX;
     match identity::ensure(context, cluster, &seen.found, now).await {
         Ok(held) => {
@@ -172,7 +191,7 @@ fn control_port(pod: &core::Pod) -> Option<(&str, u16)> {
 }
 
 /// What the user wrote, with the passwords.
-async fn resources(context: &Context, seen: &Sight, faults: &mut Vec<Fault>) -> Resources {
+async fn resources(context: &Context, seen: &mut Sight, faults: &mut Vec<Fault>) -> Resources {
     let namespace = seen.cluster.namespace().unwrap_or_default();
     let known = passwords(
         &context.client,
@@ -183,100 +202,13 @@ async fn resources(context: &Context, seen: &Sight, faults: &mut Vec<Fault>) -> 
     )
     .await;
     faults.extend(known.faults);
+    seen.unknown = known.unknown;
     let mut resources = Resources::new(VoipCluster::clone(&seen.cluster));
     resources.users.clone_from(&seen.users);
     resources.dialplans.clone_from(&seen.dialplans);
     resources.secrets = known.secrets;
     resources.passwords = known.generated;
     resources
-}
-
-/// Plans and applies. None: somebody else wrote a lease first, and everything is to be observed anew.
-async fn act(
-    context: &Context,
-    valid: &ValidCluster,
-    seen: &mut Sight,
-    faults: &mut Vec<Fault>,
-) -> Option<Plan> {
-    ask_admission(context, valid, seen).await;
-    let mut plan = plan(valid, &seen.observed);
-    plan.orders = orders(valid, &plan, &seen.observed, &context.settings.release);
-    let api = Api::all(context.client.clone());
-    match leases::write(&api, &plan.leases, &seen.leases).await {
-        Ok(_) => {}
-        Err(LeaseError::Overtaken(name)) => {
-            tracing::info!(object = name, "somebody else wrote the leases first");
-            context.metrics.overtaken();
-            return None;
-        }
-        Err(LeaseError::Refused(fault)) => {
-            faults.push(fault);
-            return Some(plan);
-        }
-    }
-    apply(context, valid, &plan, seen, faults).await;
-    Some(plan)
-}
-
-/// Only who has no mode yet needs to know what would be admitted.
-async fn ask_admission(context: &Context, valid: &ValidCluster, seen: &mut Sight) {
-    let auto = seen.cluster.spec.network.mode == voip_api::NetworkMode::Auto;
-    if !auto || seen.observed.mode.is_some() {
-        return;
-    }
-    let key = ClusterKey::of(&seen.cluster);
-    let question = (key.namespace, key.name, seen.cluster.metadata.generation.unwrap_or_default());
-    let probes = probe_pods(valid, &context.settings.release);
-    seen.observed.admission = context.answers.get(&context.client, question, &probes, Instant::now()).await;
-}
-
-async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sight, faults: &mut Vec<Fault>) {
-    let key = ClusterKey::of(&seen.cluster);
-    let objects = render(valid, plan, &context.settings.release);
-    let wanted: Vec<DynamicObject> = objects.into_iter().filter_map(as_applied).collect();
-    let owned = Owned::new(context.client.clone(), &key.namespace, seen.cluster.uid().unwrap_or_default());
-    if plan.network.mode != Some(NetworkMode::PodAddress) {
-        context.memory(&key, |memory| {
-            memory.told(seen.observed.media.values().map(|set| set.lease.as_str()));
-            memory.made(new_daemon_sets(plan, &seen.observed));
-        });
-    }
-    let (_, refused) = owned.apply(&wanted, &seen.found).await;
-    faults.extend(refused);
-    if faults.is_empty() {
-        let keys = wanted.iter().map(Key::of).collect();
-        let (_, refused) = owned.prune(&keys, &seen.found).await;
-        faults.extend(refused);
-    }
-    faults.extend(announce(&context.client, &key.namespace, pods(seen), |of| documents(plan, of)).await);
-    let (client, epoch) = (&context.client, context.settings.epoch);
-    let refused = execute(client, &context.sessions, &key, &seen.observed, &plan.orders, epoch).await;
-    faults.extend(refused);
-}
-
-/// Leases of `DaemonSet`s that this plan makes. One that was deleted so that its ports can move is not made before they have.
-fn new_daemon_sets(plan: &Plan, observed: &Observed) -> Vec<String> {
-    let there: BTreeSet<&str> = observed.media.values().map(|set| set.lease.as_str()).collect();
-    let made = plan.media.iter().filter(|pod| pod.ports_change != PortsChange::Moves);
-    made.map(|pod| pod.lease.clone()).filter(|lease| !there.contains(lease.as_str())).collect()
-}
-
-fn pods(seen: &Sight) -> impl Iterator<Item = &core::Pod> {
-    seen.pods.iter().map(Arc::as_ref)
-}
-
-/// Fingerprint of the documents that a component is given.
-fn documents(plan: &Plan, component: Component) -> String {
-    let documents = &plan.documents;
-    match component {
-        Component::Signaling => format!("{}-{}", documents.sip.fingerprint, documents.users.fingerprint),
-        Component::Media => documents.media.fingerprint.clone(),
-    }
-}
-
-/// Always: what was rendered is an object.
-fn as_applied(object: Object) -> Option<DynamicObject> {
-    serde_json::from_value(object.manifest).ok()
 }
 
 fn until(then: OffsetDateTime, now: OffsetDateTime) -> Duration {
@@ -317,23 +249,6 @@ impl identity::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_daemon_set_is_made_once_and_not_while_its_ports_move() {
-        let mut resources =
-            Resources::new(VoipCluster::new("office", serde_json::from_value(json!({})).unwrap()));
-        resources.cluster.metadata.namespace = Some("voip".to_owned());
-        let mut observed = voip_plan::invented_world(&resources.cluster);
-        let valid = voip_plan::validate(&resources, &observed).unwrap();
-        let mut plan = plan(&valid, &observed);
-        let leases: Vec<String> = plan.media.iter().map(|pod| pod.lease.clone()).collect();
-        assert_eq!((leases.len(), new_daemon_sets(&plan, &observed)), (2, leases.clone()));
-        let there = voip_plan::MediaWorkload { lease: leases[0].clone(), rendered: String::new() };
-        observed.media.insert("one".to_owned(), there);
-        assert_eq!(new_daemon_sets(&plan, &observed), leases[1..]);
-        plan.media[1].ports_change = PortsChange::Moves;
-        assert_eq!(new_daemon_sets(&plan, &observed), [""; 0]);
-    }
 
     #[test]
     fn tries_again_more_and_more_seldom() {

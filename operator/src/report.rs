@@ -2,7 +2,7 @@
 //!
 //! A status is written over the version that it was made from; if that is not the newest, the next look writes it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
 use json_patch::Patch as JsonPatch;
@@ -13,6 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use time::OffsetDateTime;
 use voip_api::{Dialplan, SipUser, VoipCluster, VoipClusterStatus};
 use voip_plan::status::{self, EventToWrite, Fault, Round};
 use voip_plan::{FieldError, Plan, Resources, ValidCluster, Validated, Verdicts};
@@ -21,13 +22,15 @@ use crate::apply::leases;
 use crate::context::Context;
 use crate::fault::{fault, is_absent, is_conflict};
 use crate::observe::Sight;
+use crate::reconcile::unix_ms;
 use crate::secrets::user_secret_name;
 use crate::{ClusterKey, FIELD_MANAGER};
 
 /// How many statuses are written at a time.
 const AT_A_TIME: usize = 8;
 
-/// Reports a look. What cannot be reported is added to the faults.
+/// Reports a look. What cannot be reported is added to the faults. False: somebody else wrote a status first, and what was
+/// found is not told yet.
 pub(crate) async fn report(
     context: &Context,
     seen: &Sight,
@@ -35,7 +38,7 @@ pub(crate) async fn report(
     validated: &Validated,
     outcome: Result<&(&ValidCluster, Plan), &&Vec<FieldError>>,
     faults: &mut Vec<Fault>,
-) {
+) -> bool {
     let key = ClusterKey::of(&seen.cluster);
     let known = faults.clone();
     let round = Round {
@@ -48,15 +51,42 @@ pub(crate) async fn report(
         dialplans: &validated.dialplans,
         observed: &seen.observed,
         faults: &known,
-        deleting: seen.cluster.metadata.deletion_timestamp.is_some(),
         load_written_ms: context.memory(&key, |memory| memory.load_written_ms),
     };
-    faults.extend(cluster(context, &seen.cluster, &round).await);
-    faults.extend(dialplans(&context.client, &seen.dialplans, &validated.dialplans, &round).await);
-    faults.extend(users(&context.client, resources, &validated.users, round.observed.now_ms).await);
+    let mut told = Told::default();
+    cluster(context, &seen.cluster, &round, &mut told).await;
+    dialplans(&context.client, &seen.dialplans, &validated.dialplans, &round, &mut told).await;
+    users(&context.client, (resources, &seen.unknown), &validated.users, round.observed.now_ms, &mut told)
+        .await;
+    faults.extend(told.faults);
     let api = Api::all(context.client.clone());
     let ours: Vec<_> = seen.leases.iter().filter(|lease| holds(lease, &key)).cloned().collect();
     faults.extend(leases::report(&api, &ours).await);
+    !told.overtaken
+}
+
+/// What became of writing statuses.
+#[derive(Default)]
+struct Told {
+    faults: Vec<Fault>,
+    /// Somebody else wrote one first.
+    overtaken: bool,
+}
+
+impl Told {
+    /// Whether it was written.
+    fn add(&mut self, written: Result<bool, Fault>) -> bool {
+        match written {
+            Ok(written) => {
+                self.overtaken |= !written;
+                written
+            }
+            Err(fault) => {
+                self.faults.push(fault);
+                false
+            }
+        }
+    }
 }
 
 fn holds(object: &voip_api::RtpPortLease, key: &ClusterKey) -> bool {
@@ -64,38 +94,53 @@ fn holds(object: &voip_api::RtpPortLease, key: &ClusterKey) -> bool {
     object.spec.leases.iter().any(|lease| lease.id.starts_with(&prefix))
 }
 
-/// Before everything was seen once, only what keeps it from being seen can be told.
+/// While not everything is seen, only what keeps it from being seen can be told.
 pub(crate) async fn unlisted(context: &Context, cluster: &VoipCluster, faults: &[Fault]) {
-    if faults.is_empty() {
+    if !faults.is_empty() {
+        tell_briefly(context, cluster, |before, now_ms| status::unseen(before, faults, now_ms)).await;
+    }
+}
+
+/// The VoipCluster is being deleted: its finalizer may be gone already.
+pub(crate) async fn ending(context: &Context, cluster: &VoipCluster, faults: &[Fault]) {
+    for fault in faults {
+        tracing::warn!(
+            cluster = %ClusterKey::of(cluster),
+            object = fault.object,
+            reason = fault.reason.name(),
+            message = fault.message,
+            "the end of the VoipCluster is held up"
+        );
+    }
+    tell_briefly(context, cluster, |before, now_ms| status::ending(before, faults, now_ms)).await;
+}
+
+async fn tell_briefly(
+    context: &Context,
+    cluster: &VoipCluster,
+    told: impl FnOnce(&VoipClusterStatus, u64) -> VoipClusterStatus,
+) {
+    let before = cluster.status.clone().unwrap_or_default();
+    let after = told(&before, unix_ms(OffsetDateTime::now_utc()));
+    if after == before {
         return;
     }
-    let observed = voip_plan::Observed::empty(
-        voip_plan::Environment::Kubernetes,
-        crate::reconcile::unix_ms(time::OffsetDateTime::now_utc()),
-    );
-    let before = cluster.status.clone().unwrap_or_default();
-    let after =
-        status::unseen(&before, faults, observed.now_ms, cluster.metadata.generation.unwrap_or_default());
-    if after != before
-        && let Some(fault) = write(&context.client, cluster, &after).await
-    {
+    if let Err(fault) = write(&context.client, cluster, &after).await {
         tracing::warn!(object = fault.object, message = fault.message, "status not written");
     }
 }
 
-async fn cluster(context: &Context, cluster: &VoipCluster, round: &Round<'_>) -> Option<Fault> {
+async fn cluster(context: &Context, cluster: &VoipCluster, round: &Round<'_>, told: &mut Told) {
     let before = cluster.status.clone().unwrap_or_default();
     let after = status::status(&before, round);
-    if after != before {
-        if let Some(fault) = write(&context.client, cluster, &after).await {
-            return Some(fault);
-        }
-        if after.load != before.load {
-            let now = round.observed.now_ms;
-            context.memory(&ClusterKey::of(cluster), |memory| memory.load_written_ms = Some(now));
-        }
+    if after != before && !told.add(write(&context.client, cluster, &after).await) {
+        return;
     }
-    tell(context, cluster, &before, &after, round).await
+    if after.load != before.load {
+        let now = round.observed.now_ms;
+        context.memory(&ClusterKey::of(cluster), |memory| memory.load_written_ms = Some(now));
+    }
+    told.faults.extend(tell(context, cluster, &before, &after, round).await);
 }
 
 async fn tell(
@@ -138,7 +183,8 @@ async fn dialplans(
     dialplans: &[Dialplan],
     verdicts: &Verdicts,
     round: &Round<'_>,
-) -> Vec<Fault> {
+    told: &mut Told,
+) {
     let changed = dialplans.iter().filter_map(|dialplan| {
         let before = dialplan.status.clone().unwrap_or_default();
         let checked = verdicts.get(&dialplan.name_any())?;
@@ -146,11 +192,19 @@ async fn dialplans(
         let after = status::dialplan(&before, generation, checked, round);
         (after != before).then_some((dialplan, after))
     });
-    write_all(client, changed).await
+    write_all(client, changed, told).await;
 }
 
-async fn users(client: &Client, resources: &Resources, verdicts: &Verdicts, now_ms: u64) -> Vec<Fault> {
-    let changed = resources.users.iter().filter_map(|user| {
+/// Nothing is told of users of whose Secret nothing is known now.
+async fn users(
+    client: &Client,
+    (resources, unknown): (&Resources, &BTreeSet<String>),
+    verdicts: &Verdicts,
+    now_ms: u64,
+    told: &mut Told,
+) {
+    let known = resources.users.iter().filter(|user| !unknown.contains(&user.name_any()));
+    let changed = known.filter_map(|user| {
         let before = user.status.clone().unwrap_or_default();
         let generation = user.metadata.generation.unwrap_or_default();
         let checked = verdicts.get(&user.name_any())?;
@@ -158,7 +212,7 @@ async fn users(client: &Client, resources: &Resources, verdicts: &Verdicts, now_
         let after = status::user(&before, generation, checked, (&secret, found), now_ms);
         (after != before).then_some((user, after))
     });
-    write_all(client, changed).await
+    write_all(client, changed, told).await;
 }
 
 /// The Secret with the password of a user, and whether it is there.
@@ -169,7 +223,7 @@ fn secret_of(user: &SipUser, resources: &Resources) -> (String, bool) {
     }
 }
 
-async fn write_all<'a, K, S>(client: &Client, changed: impl Iterator<Item = (&'a K, S)>) -> Vec<Fault>
+async fn write_all<'a, K, S>(client: &Client, changed: impl Iterator<Item = (&'a K, S)>, told: &mut Told)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'a,
     K: Clone + std::fmt::Debug + DeserializeOwned,
@@ -178,16 +232,13 @@ where
     let writes: Vec<_> =
         changed.map(|(object, status)| async move { write(client, object, &status).await }).collect();
     let mut writes = stream::iter(writes).buffer_unordered(AT_A_TIME);
-    let mut faults = BTreeMap::new();
-    while let Some(fault) = writes.next().await {
-        faults.extend(fault.map(|fault| (fault.object.clone(), fault)));
+    while let Some(written) = writes.next().await {
+        told.add(written);
     }
-    faults.into_values().collect()
 }
 
-/// Writes the whole status over the version of `object`, and of no other. Somebody else's write in between is no fault: it
-/// is told by the watch, and then everything is looked at again.
-async fn write<K, S>(client: &Client, object: &K, status: &S) -> Option<Fault>
+/// Writes the whole status over the version of `object`, and of no other. False: somebody else wrote in between.
+async fn write<K, S>(client: &Client, object: &K, status: &S) -> Result<bool, Fault>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     K: Clone + std::fmt::Debug + DeserializeOwned,
@@ -202,8 +253,10 @@ where
     let patch: JsonPatch = serde_json::from_value(patch).unwrap_or_default();
     let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch_status(&object.name_any(), &how, &Patch::Json::<()>(patch)).await {
-        Ok(_) => None,
-        Err(error) if is_conflict(&error) || is_absent(&error) => None,
-        Err(error) => Some(fault(format!("{} {}", K::kind(&()), object.name_any()), "status", &error)),
+        Ok(_) => Ok(true),
+        // Gone: there is nothing to report on.
+        Err(error) if is_absent(&error) => Ok(true),
+        Err(error) if is_conflict(&error) => Ok(false),
+        Err(error) => Err(fault(format!("{} {}", K::kind(&()), object.name_any()), "status", &error)),
     }
 }

@@ -1,8 +1,8 @@
 //! Passwords of the users of a VoipCluster: what watches told is not asked for again, what others wrote is asked for now
 //! and then.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
@@ -23,13 +23,29 @@ const AT_A_TIME: usize = 16;
 /// How long it is before a Secret that is not there is asked for again.
 const MISSING_KEPT: Duration = Duration::from_secs(10);
 
-/// When a Secret was read, and what was in it; none: it was not there.
-type Read = (Instant, Option<Values>);
+/// How long what nobody asks for any more is kept, in resyncs.
+const FORGOTTEN: u32 = 3;
+
+/// A Secret as it was when it was last read.
+struct Read {
+    /// Something may have changed since.
+    old: bool,
+    at: Instant,
+    asked: Instant,
+    /// None: it was not there.
+    values: Option<Values>,
+}
+
+impl Read {
+    fn is_fresh(&self, resync: Duration) -> bool {
+        !self.old && self.at.elapsed() < if self.values.is_some() { resync } else { MISSING_KEPT }
+    }
+}
 
 /// Values of a Secret by key.
 type Values = BTreeMap<String, SecretValue>;
 
-/// Secrets that users refer to, as they were last read. Bounded by what users refer to.
+/// Secrets that users refer to. Bounded by what users refer to.
 #[derive(Default)]
 pub(crate) struct Referred {
     kept: Mutex<HashMap<(String, String), Read>>,
@@ -38,28 +54,48 @@ pub(crate) struct Referred {
 impl Referred {
     /// Everything is read again: one of them changed.
     pub(crate) fn forget_all(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        for read in self.kept().values_mut() {
+            read.old = true;
+        }
     }
 
+    /// The values; none: it is not there. What cannot be read now is as it was before: an API server that is away for a
+    /// moment takes no user away.
     async fn get(
         &self,
         client: &Client,
         (namespace, name): (&str, &str),
         resync: Duration,
-    ) -> Result<Option<Values>, secrets::Error> {
+    ) -> Result<Option<Values>, (secrets::Error, Option<Values>)> {
         let key = (namespace.to_owned(), name.to_owned());
-        let fresh = |(at, values): &Read| at.elapsed() < if values.is_some() { resync } else { MISSING_KEPT };
-        {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.retain(|_, value| fresh(value));
-            if let Some((_, values)) = kept.get(&key) {
-                return Ok(values.clone());
-            }
+        if self.is_fresh(&key, resync) {
+            return Ok(self.last(&key));
         }
-        let values = secrets::read(client, namespace, name).await?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(key, (Instant::now(), values.clone()));
-        Ok(values)
+        match secrets::read(client, namespace, name).await {
+            Ok(values) => {
+                let now = Instant::now();
+                self.kept().insert(key, Read { old: false, at: now, asked: now, values: values.clone() });
+                Ok(values)
+            }
+            Err(error) => Err((error, self.last(&key))),
+        }
+    }
+
+    fn is_fresh(&self, key: &(String, String), resync: Duration) -> bool {
+        let mut kept = self.kept();
+        kept.retain(|_, read| read.asked.elapsed() < resync.saturating_mul(FORGOTTEN));
+        kept.get_mut(key).is_some_and(|read| {
+            read.asked = Instant::now();
+            read.is_fresh(resync)
+        })
+    }
+
+    fn last(&self, key: &(String, String)) -> Option<Values> {
+        self.kept().get(key).and_then(|read| read.values.clone())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<(String, String), Read>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,6 +106,8 @@ pub(crate) struct Passwords {
     pub(crate) secrets: BTreeMap<String, Values>,
     /// Generated passwords by name of the `SipUser`.
     pub(crate) generated: BTreeMap<String, SecretValue>,
+    /// `SipUser`s of whose password nothing is known: their Secret is perhaps there, perhaps not.
+    pub(crate) unknown: BTreeSet<String>,
     /// What could not be read or made.
     pub(crate) faults: Vec<Fault>,
 }
@@ -99,7 +137,13 @@ pub(crate) async fn passwords(
     while let Some((user, password)) = made.next().await {
         match password {
             Ok(password) => drop(known.generated.insert(user, password)),
-            Err(error) => known.faults.push(refused(&secrets::user_secret_name(&user), &error)),
+            Err(error) => {
+                known.faults.push(refused(&secrets::user_secret_name(&user), &error));
+                // One that somebody else made, or broke, is a mistake that only people mend.
+                if is_passing(&error) {
+                    known.unknown.insert(user);
+                }
+            }
         }
     }
     let names: Vec<String> = std::mem::take(&mut known.secrets).into_keys().collect();
@@ -107,10 +151,28 @@ pub(crate) async fn passwords(
         match referred.get(client, (namespace, &name), resync).await {
             Ok(Some(values)) => drop(known.secrets.insert(name, values)),
             Ok(None) => {}
-            Err(error) => known.faults.push(refused(&name, &error)),
+            Err((error, last)) => {
+                known.faults.push(refused(&name, &error));
+                match last {
+                    Some(values) => drop(known.secrets.insert(name, values)),
+                    None => known.unknown.extend(referring(users, &name)),
+                }
+            }
         }
     }
     known
+}
+
+/// Names of the users whose password is in this Secret.
+fn referring<'a>(users: &'a [SipUser], secret: &'a str) -> impl Iterator<Item = String> + 'a {
+    let refers = move |user: &&SipUser| {
+        user.spec.password_secret_ref.as_ref().is_some_and(|reference| reference.name == secret)
+    };
+    users.iter().filter(refers).map(kube::ResourceExt::name_any)
+}
+
+fn is_passing(error: &secrets::Error) -> bool {
+    matches!(error, secrets::Error::Secret(owned::Error::Api { .. } | owned::Error::Contended(_)))
 }
 
 /// A generated password that a watch told.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use k8s_openapi::api::core::v1::{Node, Pod, Secret};
@@ -62,22 +63,31 @@ pub struct Scope {
     pub(crate) wakes: Wakes,
 }
 
-/// Watches that fail, by what they watch.
+/// Watches that fail, by what they watch, and when they last did. A watch that works again may say nothing for hours, so
+/// what is not repeated is over.
 #[derive(Clone, Default)]
-struct Faults(Arc<Mutex<BTreeMap<String, Fault>>>);
+struct Faults(Arc<Mutex<BTreeMap<String, (Instant, Fault)>>>);
+
+/// A watch that fails is tried again every 30 s at the latest.
+const REPEATED: Duration = Duration::from_secs(75);
 
 impl Faults {
     /// Whether that is news.
     fn set(&self, plural: &str, fault: Option<Fault>) -> bool {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match fault {
-            Some(fault) => faults.insert(plural.to_owned(), fault.clone()).as_ref() != Some(&fault),
+            Some(fault) => {
+                let before = faults.insert(plural.to_owned(), (Instant::now(), fault.clone()));
+                before.is_none_or(|(at, before)| before != fault || at.elapsed() > REPEATED)
+            }
             None => faults.remove(plural).is_some(),
         }
     }
 
     fn all(&self) -> Vec<Fault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.retain(|_, (at, _)| at.elapsed() <= REPEATED);
+        faults.values().map(|(_, fault)| fault.clone()).collect()
     }
 }
 
@@ -203,12 +213,13 @@ impl Builder {
         }
     }
 
-    /// Watches one kind; `about` says which VoipClusters an object is about: of its namespace, none: all of them.
+    /// Watches one kind; `about` says which VoipCluster of its namespace an object is about, none: all of
+    /// them; `listed` is called when all were listed anew.
     fn watch<K>(
         &mut self,
         kind: Kind<K>,
         dynamic: &K::DynamicType,
-        about: impl Fn(&K) -> Option<String> + Send + 'static,
+        (about, listed): (impl Fn(&K) -> Option<String> + Send + 'static, impl Fn() + Send + 'static),
     ) -> Known<K>
     where
         K: Resource<DynamicType: std::hash::Hash + Eq + Clone + Send + Sync + Unpin + std::fmt::Debug>,
@@ -227,7 +238,9 @@ impl Builder {
         let wakes = self.wakes.clone();
         let (known, work) = keep(kind, dynamic, move |news| match news {
             News::Changed(object) | News::Gone(object) => {
-                faults.set(plural, None);
+                if faults.set(plural, None) {
+                    wake_those_of(None);
+                }
                 let namespace = object.namespace().unwrap_or_default();
                 match about(&object) {
                     Some(name) => wakes.wake(ClusterKey { namespace, name }),
@@ -236,6 +249,7 @@ impl Builder {
             }
             News::Listed => {
                 faults.set(plural, None);
+                listed();
                 wake_those_of(None);
             }
             News::Failed(fault) => {
@@ -271,7 +285,7 @@ fn scope(client: &Client, namespace: Option<String>) -> (Scope, Vec<Work>) {
         strip: strip::<VoipCluster>,
         mark: cluster_mark,
     };
-    let clusters = build.watch(kind, &(), |cluster| Some(cluster.name_any()));
+    let clusters = build.watch(kind, &(), (|cluster: &VoipCluster| Some(cluster.name_any()), || ()));
     let _ = build.clusters.set(clusters.clone());
     let kind = Kind {
         plural: "dialplans",
@@ -280,7 +294,7 @@ fn scope(client: &Client, namespace: Option<String>) -> (Scope, Vec<Work>) {
         strip: strip::<Dialplan>,
         mark: spec_mark,
     };
-    let dialplans = build.watch(kind, &(), |dialplan| Some(dialplan.spec.cluster_ref.name.clone()));
+    let dialplans = build.watch(kind, &(), (|it: &Dialplan| Some(it.spec.cluster_ref.name.clone()), || ()));
     let kind = Kind {
         plural: "sipusers",
         api: build.api(),
@@ -288,7 +302,7 @@ fn scope(client: &Client, namespace: Option<String>) -> (Scope, Vec<Work>) {
         strip: strip::<SipUser>,
         mark: spec_mark,
     };
-    let users = build.watch(kind, &(), |user| Some(user.spec.cluster_ref.name.clone()));
+    let users = build.watch(kind, &(), (|it: &SipUser| Some(it.spec.cluster_ref.name.clone()), || ()));
     let kind = Kind {
         plural: "pods",
         api: build.api(),
@@ -296,7 +310,7 @@ fn scope(client: &Client, namespace: Option<String>) -> (Scope, Vec<Work>) {
         strip: pods::strip,
         mark: |pod| mark_of(format!("{:?} {:?}", pods::pod(pod), pod.metadata.annotations)),
     };
-    let pods = build.watch(kind, &(), labelled);
+    let pods = build.watch(kind, &(), (labelled, || ()));
     let owned = OWNED.iter().map(|kind| watch_owned(&mut build, *kind)).collect();
     let kind = Kind {
         plural: "secrets",
@@ -306,11 +320,12 @@ fn scope(client: &Client, namespace: Option<String>) -> (Scope, Vec<Work>) {
         mark: every_version,
     };
     let referred = Arc::new(Referred::default());
-    let changed = Arc::clone(&referred);
-    drop(build.watch(kind, &(), move |_| {
+    let (changed, listed) = (Arc::clone(&referred), Arc::clone(&referred));
+    let about = move |_: &PartialObjectMeta<Secret>| {
         changed.forget_all();
         None
-    }));
+    };
+    drop(build.watch(kind, &(), (about, move || listed.forget_all())));
     let Builder { faults, wakes, works, .. } = build;
     (Scope { namespace, clusters, dialplans, users, pods, owned, referred, faults, wakes }, works)
 }
@@ -332,7 +347,7 @@ fn watch_owned(
         strip: strip::<DynamicObject>,
         mark: every_version,
     };
-    build.watch(watched, &resource, labelled)
+    build.watch(watched, &resource, (labelled, || ()))
 }
 
 fn labelled<K: Resource>(object: &K) -> Option<String> {

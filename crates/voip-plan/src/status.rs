@@ -23,7 +23,7 @@ use crate::observed::Observed;
 use crate::plan::{Network, NetworkReason, Plan};
 use crate::problem::FieldError;
 use crate::validate::ValidCluster;
-use conditions::{Finding, merge};
+use conditions::{Finding, Is, merge};
 
 /// One round of reconciling a VoipCluster.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,6 @@ pub struct Round<'a> {
     pub observed: &'a Observed,
     /// What could not be done.
     pub faults: &'a [Fault],
-    /// The VoipCluster is being deleted.
-    pub deleting: bool,
     /// When the load was last written, Unix time in milliseconds; none: not by this operator.
     pub load_written_ms: Option<u64>,
 }
@@ -94,6 +92,11 @@ impl FaultReason {
 }
 
 impl Fault {
+    /// Whether port leases could not be written.
+    fn concerns_leases(&self) -> bool {
+        self.object.starts_with("RtpPortLease ") && self.action != "status"
+    }
+
     /// What was refused, in the words of whoever did.
     fn told(&self) -> String {
         format!("{}: {}: {}", self.object, self.action, self.message)
@@ -116,18 +119,29 @@ pub fn status(before: &VoipClusterStatus, round: &Round<'_>) -> VoipClusterStatu
     after
 }
 
-/// The status while the world was not seen once, because of `faults`: only that is told.
-pub fn unseen(
-    before: &VoipClusterStatus,
-    faults: &[Fault],
-    now_ms: u64,
-    generation: i64,
-) -> VoipClusterStatus {
+/// The status while not everything is seen, because of `faults`: only that is told.
+pub fn unseen(before: &VoipClusterStatus, faults: &[Fault], now_ms: u64) -> VoipClusterStatus {
     let told = first_of(faults.iter().map(Fault::told));
-    let message = format!("nothing is decided before everything was seen once: {told}");
-    let found = vec![Finding::new("Progressing", conditions::Is::True, "Applying", message)];
+    let message = format!("nothing is decided before everything was seen: {told}");
+    amended(before, vec![Finding::new("Progressing", Is::True, "Applying", message)], now_ms)
+}
+
+/// The status while the VoipCluster is being deleted, and what holds that up.
+pub fn ending(before: &VoipClusterStatus, faults: &[Fault], now_ms: u64) -> VoipClusterStatus {
+    let message = "the VoipCluster is being deleted: no new calls, and those that are up end soon";
+    let told: Vec<String> = faults.iter().map(Fault::told).collect();
+    let progress = if told.is_empty() { message.to_owned() } else { first_of(told) };
+    let found = vec![
+        Finding::new("Ready", Is::False, "Deleting", message),
+        Finding::new("Progressing", Is::True, "Deleting", progress),
+    ];
+    amended(before, found, now_ms)
+}
+
+/// Everything as it was but for what is found now.
+fn amended(before: &VoipClusterStatus, found: Vec<Finding>, now_ms: u64) -> VoipClusterStatus {
     let mut after = before.clone();
-    // What was found before stays, in its order.
+    let generation = before.observed_generation.unwrap_or_default();
     let mut merged = merge(&before.conditions, found, generation, now_ms);
     merged.sort_by_key(|condition| {
         before.conditions.iter().position(|old| old.type_ == condition.type_).unwrap_or(usize::MAX)

@@ -104,7 +104,7 @@ pub async fn report(api: &Api<RtpPortLease>, found: &[RtpPortLease]) -> Vec<Faul
             Ok(_) => {}
             // Deleted meanwhile: there is nothing to report on.
             Err(error) if is_absent(&error) => {}
-            Err(error) => faults.push(fault(format!("RtpPortLease {name}"), "apply", &error)),
+            Err(error) => faults.push(fault(format!("RtpPortLease {name}"), "status", &error)),
         }
     }
     faults

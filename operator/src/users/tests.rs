@@ -78,3 +78,18 @@ async fn one_secret_that_fails_leaves_the_others() {
     );
     assert!(known.generated.contains_key("bob"));
 }
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_for_a_moment_stays_as_it_was() {
+    let store = Store::default();
+    let path = "/api/v1/namespaces/voip/secrets/phones";
+    store.put(path, json!({"metadata": {"name": "phones"}, "data": {"bob": "b2xk"}}));
+    let (referred, users) = (Referred::default(), [referring("bob", "phones"), referring("carol", "other")]);
+    of(&store, &referred, &users[..1]).await;
+    referred.forget_all();
+    let away = crate::testing::scripted(|_| async { crate::testing::refusal(503, "Unavailable", "later") });
+    let known = passwords(&away, &referred, ("voip", &users), &BTreeMap::new(), RESYNC).await;
+    assert_eq!(known.secrets["phones"]["bob"].reveal(), b"old");
+    assert_eq!(known.unknown, BTreeSet::from(["carol".to_owned()]), "nothing is known of the one never read");
+    assert_eq!(known.faults.len(), 2);
+}

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use voip_api::{RtpPortLease, VoipClusterStatus};
 
 use super::conditions::find;
-use super::{Round, first_of, name_of};
+use super::{Fault, Round, first_of, name_of};
 use crate::leases::LeaseId;
 use crate::observed::Pod;
 use crate::plan::{Order, Plan};
@@ -58,7 +58,9 @@ impl EventToWrite {
 pub fn events(before: &VoipClusterStatus, after: &VoipClusterStatus, round: &Round<'_>) -> Vec<EventToWrite> {
     let mut events = transitions(before, after);
     if let Ok((valid, plan)) = round.outcome {
-        events.extend(lease_events(valid, &round.observed.leases, &plan.leases));
+        if !round.faults.iter().any(Fault::concerns_leases) {
+            events.extend(lease_events(valid, &round.observed.leases, &plan.leases));
+        }
         events.extend(plan.orders.iter().flat_map(|order| order_events(order, plan, round)));
     }
     events

@@ -30,6 +30,9 @@ pub(super) fn accepted(round: &Round<'_>) -> Finding {
 pub(super) fn ports_allocated(round: &Round<'_>) -> Option<Finding> {
     let (_, plan) = round.outcome.ok()?;
     let finding = |is, reason: &str, message| Some(Finding::new("PortsAllocated", is, reason, message));
+    if let Some(refused) = round.faults.iter().find(|fault| fault.concerns_leases()) {
+        return finding(Is::False, refused.reason.name(), refused.told());
+    }
     if let Some((reason, message)) = told(&plan.problems, &[Reason::NoRoom, Reason::SharedAddress]) {
         return finding(Is::False, &reason, message);
     }

@@ -35,9 +35,6 @@ pub(super) fn progressing(after: &VoipClusterStatus, round: &Round<'_>) -> Findi
     if !drains.is_empty() {
         return so("DrainingMedia", first_of(drains));
     }
-    if round.deleting {
-        return so("Applying", "the VoipCluster is being deleted".to_owned());
-    }
     // A paused Deployment never becomes up to date.
     if paused {
         return so(

@@ -24,7 +24,6 @@ struct World {
     observed: Observed,
     faults: Vec<Fault>,
     dialplans: BTreeMap<String, Result<(), Vec<FieldError>>>,
-    deleting: bool,
     load_written_ms: Option<u64>,
     /// What the plan says besides, or instead.
     orders: Vec<Order>,
@@ -54,7 +53,6 @@ fn healthy() -> World {
         observed,
         faults: Vec::new(),
         dialplans: BTreeMap::new(),
-        deleting: false,
         load_written_ms: None,
         orders: Vec::new(),
         advice: Vec::new(),
@@ -137,7 +135,6 @@ impl World {
             dialplans: &self.dialplans,
             observed: &self.observed,
             faults: &self.faults,
-            deleting: self.deleting,
             load_written_ms: self.load_written_ms,
         })
     }

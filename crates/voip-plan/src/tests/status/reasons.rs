@@ -34,6 +34,9 @@ pub(super) const CASES: [Case; 35] = [
     case("Accepted", "ForeignObject", "Service office-sip", false, |world| {
         world.fault("Service office-sip", FaultReason::ForeignObject, "it belongs to nobody of ours");
     }),
+    case("PortsAllocated", "Forbidden", "RtpPortLease node.w1", false, |world| {
+        world.fault("RtpPortLease node.w1", FaultReason::Forbidden, "cannot update rtpportleases");
+    }),
     case("PortsAllocated", "NoRoom", "spec.", false, |world| {
         world.spec(json!({"network": {"portRange": "16384-16447"}}));
     }),
@@ -110,7 +113,6 @@ pub(super) const CASES: [Case; 35] = [
     case("Progressing", "Applying", "1 of 2", true, |world| {
         world.media().take(1).for_each(|pod| pod.ready = false);
     }),
-    case("Progressing", "Applying", "being deleted", true, |world| world.deleting = true),
     case("Progressing", "HeldByCalls", "spec.media.pools[0].callsPerNode", true, |world| {
         world.advice.push(Problem {
             document: String::new(),
