@@ -7,7 +7,6 @@ mod bridge;
 mod deletion;
 mod drains;
 mod host;
-mod leases;
 mod losses;
 mod nodes;
 mod office;

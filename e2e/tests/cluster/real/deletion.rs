@@ -8,7 +8,6 @@ use softphone::EndedBy;
 
 use crate::chart::helm;
 
-use super::leases::leases_of;
 use super::office::{NAME, Office};
 use super::operator::{self, Operator};
 use super::phones::{Phones, SOON};
@@ -31,7 +30,7 @@ fn await_nothing_left(office: &Office) {
             .filter(|object| object["metadata"]["ownerReferences"][0]["kind"] != "SipUser")
             .map(|object| format!("{} {}", object["kind"], object["metadata"]["name"]))
             .collect();
-        let leases = leases_of(office);
+        let leases = office.leases();
         if left.is_empty() && leases.is_empty() { Ok(()) } else { Err((left, leases)) }
     });
 }
@@ -40,7 +39,7 @@ fn await_nothing_left(office: &Office) {
 fn cluster_c_a_voipcluster_that_is_deleted_ends_its_calls_within_a_minute_and_leaves_nothing() {
     let operator = Operator::take();
     let office = Office::on_host(&operator, "deletion");
-    assert_eq!(leases_of(&office).len(), 3);
+    assert_eq!(office.leases().len(), 3);
     let phones = Phones::register(&office);
     let talks = [phones.talk(), phones.talk()];
     office.kubectl(&["annotate", "voipcluster", NAME, "voip.dev/allow-delete=true"]).ok();
@@ -79,7 +78,7 @@ fn cluster_c_without_an_operator_calls_go_on_and_the_documented_way_out_works() 
     let patch = r#"{"metadata":{"finalizers":null}}"#;
     office.kubectl(&["patch", "voipcluster", NAME, "--type", "merge", "--patch", patch]).ok();
     office.kubectl(&["wait", "--for=delete", "pods", "--all", "--timeout=90s"]).ok();
-    assert_eq!(leases_of(&office).len(), 3, "nobody is there to free them");
+    assert_eq!(office.leases().len(), 3, "nobody is there to free them");
     kubectl(&["get", "crd", "voipclusters.voip.dev"]).ok();
     operator::install();
     await_nothing_left(&office);

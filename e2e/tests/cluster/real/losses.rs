@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use e2e::kubernetes::kubectl;
 use e2e::process::Process;
-use e2e::wait::until;
+use e2e::wait::{PATIENCE, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use softphone::{EndedBy, PhoneError};
 
-use super::leases::leases_of;
 use super::nodes::{NODES, Node};
 use super::office::Office;
 use super::operator::Operator;
 use super::phones::{Phones, SOON, Talk};
 
-/// In which a lost media-node is seen, and the calls on it have ended after that.
-const LOSS_SEEN: Duration = Duration::from_secs(5);
+/// A lost media-node is seen after three seconds of silence, and its calls end within two more. What the programs' own
+/// tests measure is only bounded here, beside three nodes on one machine.
+const LOSS_SEEN: Duration = Duration::from_secs(5 * PATIENCE as u64);
 
 /// Pause between calls that find nobody registered: the other side has no event to wait on.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ fn cluster_c_a_media_node_that_is_killed_takes_only_its_own_calls_along() {
     let phones = Phones::register(&office);
     let node = Node(2);
     let (lost, others) = talk_on(&phones, node);
-    let leases = leases_of(&office);
+    let leases = office.leases();
     process_of(&media_pod_on(&office, node)).signal(Signal::KILL);
     assert_ended(&lost, LOSS_SEEN);
     // On another node, or on this one: its program starts again within a second.
@@ -92,7 +92,7 @@ fn cluster_c_a_media_node_that_is_killed_takes_only_its_own_calls_along() {
     end_whole(&others);
     let again = await_calls_on(&phones, node);
     office.records.await_answered(4 + again, SOON);
-    assert_eq!(leases_of(&office), leases, "a program that starts again keeps its ports");
+    assert_eq!(office.leases(), leases, "a program that starts again keeps its ports");
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn cluster_c_a_node_without_power_loses_its_calls_and_gets_its_ports_back() {
     let phones = Phones::register(&office);
     let (lost, others) = talk_on(&phones, node);
     let ports = |office: &Office| {
-        let lease =
-            leases_of(office).into_iter().find(|(space, _)| *space == format!("node.{}", node.name()));
+        let here = format!("@{}", node.name());
+        let lease = office.leases().into_iter().find(|(id, _)| id.ends_with(&here));
         lease.map(|(_, lease)| (lease["rtp"].clone(), lease["state"].clone())).unwrap_or_default()
     };
     let (before, state) = ports(&office);
@@ -150,8 +150,8 @@ fn cluster_c_a_cut_link_ends_the_calls_behind_it_once() {
     drop(wire);
     let again = await_calls_on(&phones, node);
     office.records.await_answered(4 + again, SOON);
-    let leases = leases_of(&office);
-    assert!(leases.iter().all(|(_, lease)| lease["state"] == "Active"), "{leases:?}");
+    let leases = office.leases();
+    assert!(leases.values().all(|lease| lease["state"] == "Active"), "{leases:?}");
 }
 
 /// A sip-node that starts forgets its phones. Waits until both have come back by their own refresh, and talk.

@@ -1,5 +1,6 @@
 //! A `VoipCluster` of a test's own, as a user makes and sees it.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -20,6 +21,7 @@ const USERS: [&str; 2] = ["1001", "1002"];
 /// A `VoipCluster` with two users, in a namespace of its own.
 pub(super) struct Office {
     namespace: Namespace,
+    seen: e2e::office::Office,
     /// The port of its only listener: no other office of these tests has it.
     pub(super) port: u16,
     /// What its sip-nodes print.
@@ -34,10 +36,11 @@ impl Office {
         for label in labels {
             kubectl(&["label", "namespace", namespace.name(), label]).ok();
         }
+        let seen = e2e::office::Office::of(&namespace, NAME);
         let records = Records::new(namespace.name());
         // On a node's network a sip-node has two more ports, 2000 and 3000 above this one.
         let port = 5060 + 10 * NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { namespace, port, records }
+        Self { namespace, seen, port, records }
     }
 
     /// A `VoipCluster` on the nodes' network, with a media-node on every node.
@@ -109,7 +112,12 @@ impl Office {
 
     /// The `VoipCluster` as it is.
     pub(super) fn cluster(&self) -> Value {
-        get(&["voipcluster", NAME, "-n", self.namespace()])
+        self.seen.get()
+    }
+
+    /// The port leases of its media-nodes, by id.
+    pub(super) fn leases(&self) -> BTreeMap<String, Value> {
+        e2e::leases::held(&self.seen.prefix())
     }
 
     /// Where phones register, by the status.
@@ -123,13 +131,7 @@ impl Office {
 
     /// Does what a load-balancer controller does: gives the Service an address, once it is there.
     pub(super) fn balance(&self, address: Ipv4Addr) {
-        until("the Service is there", Duration::from_secs(20), || {
-            let patch = json!({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}).to_string();
-            let service =
-                ["patch", "service", "office-sip", "--subresource=status", "--type=merge", "-p", &patch];
-            let said = self.kubectl(&service);
-            if said.success { Ok(()) } else { Err(said.stderr) }
-        });
+        self.seen.give_address(&address.to_string());
     }
 
     /// Does what a load balancer does: sends what comes for `address` to the node of the sip-node that is ready.
