@@ -41,10 +41,7 @@ impl Drain {
         }
         self.epoch = order.epoch();
         match order {
-            // One that runs keeps its deadline.
-            NodeOrder::Drain { seconds, .. } => {
-                self.deadline.get_or_insert(now + Duration::from_secs(seconds.into()));
-            }
+            NodeOrder::Drain { seconds, .. } => self.end_at(now + Duration::from_secs(seconds.into())),
             NodeOrder::Return { .. } if self.for_good => return false,
             NodeOrder::Return { .. } => self.deadline = None,
         }
@@ -53,9 +50,13 @@ impl Drain {
 
     /// A signal: at the latest after `grace`, and never back.
     fn end(&mut self, now: Duration, grace: Duration) {
-        let deadline = now + grace;
-        self.deadline = Some(self.deadline.map_or(deadline, |ordered| ordered.min(deadline)));
+        self.end_at(now + grace);
         self.for_good = true;
+    }
+
+    /// A drain that runs is only ever made shorter.
+    fn end_at(&mut self, deadline: Duration) {
+        self.deadline = Some(self.deadline.map_or(deadline, |running| running.min(deadline)));
     }
 }
 
@@ -149,6 +150,15 @@ mod tests {
         assert!(state.obey(SECOND * 9, drain(2, 20)));
         assert!(!state.is_over(SECOND * 20));
         assert!(state.is_over(SECOND * 21));
+    }
+
+    #[test]
+    fn an_order_with_less_time_shortens_a_drain_that_runs() {
+        let mut state = Drain::default();
+        assert!(state.obey(SECOND, drain(1, 600)));
+        assert!(state.obey(SECOND * 9, drain(1, 20)));
+        assert!(!state.is_over(SECOND * 28));
+        assert!(state.is_over(SECOND * 29));
     }
 
     #[test]

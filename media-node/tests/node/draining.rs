@@ -128,6 +128,19 @@ async fn at_the_deadline_the_sip_node_is_told_of_each_call_that_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_that_is_given_less_time_ends_its_calls_then() {
+    let node = Node::start(&Setup::default());
+    let (mut sip_node, mut operator) = (SipNode::start(&node, 1).await, Operator::at(&node).await);
+    sip_node.answer(CallId(1), &Phone::new().await).await;
+    operator.order(drain(1, 600)).await;
+    operator.service(Service::Draining).await;
+    operator.order(drain(1, 1)).await;
+    let notice = sip_node.notice().await;
+    assert!(matches!(notice, MediaNotice::SessionLost { session: CallId(1), .. }), "{notice:?}");
+    assert_eq!(operator.service(Service::Drained).await.calls, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_former_operator_is_not_obeyed() {
     let node = Node::start(&Setup::default());
     let mut operator = Operator::at(&node).await;
