@@ -65,12 +65,13 @@ impl Hands<'_> {
     async fn drain(&self, name: &str, seconds: u32) -> Result<(), Fault> {
         let Some(pod) = self.pod(name) else { return Ok(()) };
         let now = self.observed.now_ms;
+        // A program that drains without a note would never be told to return.
+        if pod.draining_since_ms.is_none() {
+            self.note(pod, &json!(now.to_string())).await?;
+        }
         let seconds = left(seconds, pod.draining_since_ms.unwrap_or(now), now);
         self.sessions.order(self.cluster, name, NodeOrder::Drain { epoch: self.epoch, seconds });
-        if pod.draining_since_ms.is_some() {
-            return Ok(());
-        }
-        self.note(pod, &json!(now.to_string())).await
+        Ok(())
     }
 
     async fn bring_back(&self, name: &str) -> Result<(), Fault> {
@@ -95,7 +96,8 @@ impl Hands<'_> {
 
     async fn delete_pod(&self, name: &str, uid: &str) -> Result<(), Fault> {
         // A program that does not say that its calls are over has its own grace period, in which it ends them.
-        let grace = self.observed.reports.contains_key(name).then_some(IDLE_GRACE_SECONDS);
+        let is_idle = self.observed.reports.get(name).is_some_and(|report| report.calls == 0);
+        let grace = is_idle.then_some(IDLE_GRACE_SECONDS);
         let how = DeleteParams { grace_period_seconds: grace, ..only(uid) };
         let deleted = self.pods.delete(name, &how).await;
         if deleted.is_ok() {

@@ -11,6 +11,8 @@ mod turns;
 
 use std::collections::BTreeSet;
 
+use voip_contract::node_admin::Service;
+
 use crate::objects::Release;
 use crate::observed::{Observed, Pod};
 use crate::plan::{DrainCause, Order, Plan, PortsChange};
@@ -33,7 +35,8 @@ fn for_pod(fleet: &Fleet<'_>, pod: &Pod, turns: &BTreeSet<&str>) -> Option<Order
         return None;
     }
     let Some(cause) = cause(fleet, pod, turns) else {
-        return pod.draining_since_ms.map(|_| Order::Return { pod: pod.name.clone() });
+        let drains = pod.draining_since_ms.is_some() || says_it_drains(fleet, pod);
+        return drains.then(|| Order::Return { pod: pod.name.clone() });
     };
     let emptied = is_emptied(pod, fleet.observed, fleet.valid.drain_seconds);
     match cause {
@@ -44,6 +47,12 @@ fn for_pod(fleet: &Fleet<'_>, pod: &Pod, turns: &BTreeSet<&str>) -> Option<Order
         DrainCause::Removed if emptied => None,
         _ => Some(Order::Drain { pod: pod.name.clone(), seconds: fleet.valid.drain_seconds, cause }),
     }
+}
+
+/// It may have missed the order to return. One that was told to end keeps draining whatever it is ordered.
+fn says_it_drains(fleet: &Fleet<'_>, pod: &Pod) -> bool {
+    let report = fleet.observed.reports.get(&pod.name);
+    report.is_some_and(|report| report.service != Service::Serving)
 }
 
 /// Why the pod takes no new calls. What is removed is removed wherever it runs; but what would only be made anew stays

@@ -77,13 +77,19 @@ async fn a_drain_is_noted_once_and_taken_back() {
     assert_eq!(store.object(POD).unwrap()["metadata"]["annotations"], json!({"kept": "x"}));
 }
 
-#[tokio::test]
-async fn the_program_is_told_the_time_that_is_left_by_the_epoch_of_this_operator() {
+/// The program of the pod, and sessions in which it was heard.
+async fn heard() -> (Program, Sessions) {
     let ca = authority();
-    let mut program = Program::start("media-a", Role::MediaNode, &ca).await;
+    let program = Program::start("media-a", Role::MediaNode, &ca).await;
     let sessions = Sessions::new(mpsc::channel(1).0);
     sessions.keep(&office(), &identity(&ca, Role::Operator), vec![program.target.clone()]);
     until(|| !sessions.reports(&office()).is_empty()).await;
+    (program, sessions)
+}
+
+#[tokio::test]
+async fn the_program_is_told_the_time_that_is_left_by_the_epoch_of_this_operator() {
+    let (mut program, sessions) = heard().await;
     let store = stored("u1");
     let observed = observed(Some(NOW_MS - 540_000));
     execute(&store.client(), &sessions, &office(), &observed, &[drain()], Epoch(7)).await;
@@ -91,6 +97,21 @@ async fn the_program_is_told_the_time_that_is_left_by_the_epoch_of_this_operator
     assert!(matches!(told, NodeOrder::Drain { epoch: Epoch(7), seconds: 59..=60 }), "{told:?}");
     execute(&store.client(), &sessions, &office(), &observed, &[bring_back()], Epoch(7)).await;
     assert_eq!(soon(program.orders.recv()).await, Some(NodeOrder::Return { epoch: Epoch(7) }));
+}
+
+#[tokio::test]
+async fn a_program_is_not_told_to_drain_before_it_is_noted() {
+    let (mut program, sessions) = heard().await;
+    let refuses = scripted(|_| async { refusal(503, "ServiceUnavailable", "the server is shutting down") });
+    let order = async |client: &Client, order: Order| {
+        execute(client, &sessions, &office(), &observed(None), &[order], Epoch(7)).await
+    };
+    assert_eq!(order(&refuses, drain()).await.len(), 1);
+    // Orders come one after the other: had the first been given, it would be heard first.
+    assert_eq!(order(&refuses, bring_back()).await, vec![]);
+    assert_eq!(soon(program.orders.recv()).await, Some(NodeOrder::Return { epoch: Epoch(7) }));
+    assert_eq!(order(&stored("u1").client(), drain()).await, vec![]);
+    assert_eq!(soon(program.orders.recv()).await, Some(NodeOrder::Drain { epoch: Epoch(7), seconds: 600 }));
 }
 
 #[tokio::test]
@@ -126,16 +147,18 @@ async fn deletions(observed: &Observed, order: Order, found: Option<Value>) -> V
 }
 
 #[tokio::test]
-async fn a_pod_is_deleted_soon_when_its_program_speaks_and_else_with_its_own_grace() {
+async fn a_pod_is_deleted_soon_when_its_program_has_no_calls_and_else_with_its_own_grace() {
     let silent = deletions(&observed(Some(NOW_MS)), delete_pod(), None).await;
     assert_eq!(
         (&silent[0]["preconditions"]["uid"], &silent[0]["gracePeriodSeconds"]),
         (&json!("u1"), &Value::Null)
     );
-    let mut speaks = observed(Some(NOW_MS));
-    speaks.reports.insert("media-a".to_owned(), report(0));
-    let soon = deletions(&speaks, delete_pod(), None).await;
-    assert_eq!(soon[0]["gracePeriodSeconds"], IDLE_GRACE_SECONDS);
+    for (calls, grace) in [(0, json!(IDLE_GRACE_SECONDS)), (1, Value::Null)] {
+        let mut speaks = observed(Some(NOW_MS));
+        speaks.reports.insert("media-a".to_owned(), report(calls));
+        let told = deletions(&speaks, delete_pod(), None).await;
+        assert_eq!(told[0]["gracePeriodSeconds"], grace, "{calls} calls");
+    }
 }
 
 #[tokio::test]

@@ -228,6 +228,22 @@ fn a_node_that_leaves_is_drained_and_its_pod_stays_until_it_returns() {
 }
 
 #[test]
+fn a_program_that_drains_for_nobody_is_told_to_return() {
+    let model = serving(&json!({}));
+    let valid = validate(&model.resources, &model.observed).unwrap();
+    let planned = plan(&valid, &model.observed);
+    let pod = model.on("w2");
+    let after = |change: fn(&mut Pod)| {
+        let mut observed = model.observed.clone();
+        observed.reports.get_mut(&pod).unwrap().service = voip_contract::node_admin::Service::Draining;
+        observed.pods.iter_mut().filter(|one| one.name == pod).for_each(change);
+        orders(&valid, &planned, &observed, &model.release)
+    };
+    assert_eq!(after(|_| {}), [Order::Return { pod: pod.clone() }]);
+    assert_eq!(after(|pod| pod.ending = true), []);
+}
+
+#[test]
 fn an_annotation_asks_for_a_drain() {
     let mut model = serving(&json!({}));
     let annotate = |model: &mut Model, value: &str| {
