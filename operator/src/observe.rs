@@ -67,7 +67,7 @@ pub fn sight(
     observed.pods = pods.iter().filter_map(|pod| pods::pod(pod)).collect();
     let kept: Vec<RtpPortLease> =
         shared.leases.all().iter().map(|lease| RtpPortLease::clone(lease)).collect();
-    observed.leases = with_lost(kept.clone(), scope, &observed.nodes);
+    observed.leases = with_lost(kept.clone(), shared, &observed.nodes);
     observed.media = sets(&found).map(|(name, set)| (name.to_owned(), workload(set))).collect();
     observed.mode = mode(cluster, &found);
     let one = |kind: &str| found.get(&Key { kind: kind.to_owned(), name: names::signaling(&name) });
@@ -89,11 +89,11 @@ pub fn sight(
 }
 
 /// The lease objects, and what of them only pods know any more: of all VoipClusters, for they share ports.
-fn with_lost(kept: Vec<RtpPortLease>, scope: &Scope, nodes: &[Node]) -> Vec<RtpPortLease> {
-    let clusters = scope.clusters.all();
+fn with_lost(kept: Vec<RtpPortLease>, shared: &Shared, nodes: &[Node]) -> Vec<RtpPortLease> {
+    let clusters = shared.holders.iter().flat_map(|of| of.clusters.all());
     let uids: BTreeMap<ClusterKey, Option<String>> =
-        clusters.iter().map(|cluster| (ClusterKey::of(cluster), cluster.uid())).collect();
-    let pods = scope.pods.all();
+        clusters.map(|cluster| (ClusterKey::of(&cluster), cluster.uid())).collect();
+    let pods: Vec<Arc<Pod>> = shared.holders.iter().flat_map(|of| of.pods.all()).collect();
     lost_leases::rebuild(kept, pods.iter().map(Arc::as_ref), |key| uids.get(key).cloned().flatten(), nodes)
 }
 
@@ -159,3 +159,6 @@ fn previous(found: &BTreeMap<Key, Arc<DynamicObject>>, cluster: &str) -> Option<
     let map: ConfigMap = parse(found.get(&key)?)?;
     serde_json::from_str(map.data?.get(SIP_DOCUMENT)?).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,16 @@ pub(crate) const OWNED: &[(&str, &str)] = &[
 pub struct Shared {
     pub(crate) nodes: Known<Node>,
     pub(crate) leases: Known<RtpPortLease>,
+    /// VoipClusters and pods of every scope, for they share ports.
+    pub(crate) holders: Vec<Holders>,
     faults: Faults,
+}
+
+/// Who may hold ports in one scope.
+#[derive(Clone)]
+pub(crate) struct Holders {
+    pub(crate) clusters: Known<VoipCluster>,
+    pub(crate) pods: Known<Pod>,
 }
 
 /// What is of one namespace, or of all.
@@ -101,6 +110,7 @@ impl Scope {
     pub(crate) fn is_listed(&self, shared: &Shared) -> bool {
         shared.nodes.is_listed()
             && shared.leases.is_listed()
+            && !shared.holders.iter().any(|of| of.clusters.is_awaited() || of.pods.is_awaited())
             && self.clusters.is_listed()
             && self.dialplans.is_listed()
             && self.users.is_listed()
@@ -177,7 +187,8 @@ fn shared(client: &Client, scopes: &[Scope]) -> (Shared, Vec<Work>) {
             News::Changed(lease) | News::Gone(lease) => wake_holders(&concerned, &lease),
         },
     );
-    (Shared { nodes, leases, faults }, vec![nodes_work, leases_work])
+    let holders = scopes.iter().map(|of| Holders { clusters: of.clusters.clone(), pods: of.pods.clone() });
+    (Shared { nodes, leases, holders: holders.collect(), faults }, vec![nodes_work, leases_work])
 }
 
 /// Those who have a lease in it.

@@ -55,6 +55,7 @@ pub(crate) struct Kind<K: Resource> {
 pub(crate) struct Known<K: Resource<DynamicType: Hash + Eq + Clone> + 'static> {
     store: Store<K>,
     listed: Arc<AtomicBool>,
+    forbidden: Arc<AtomicBool>,
 }
 
 impl<K> Known<K>
@@ -64,6 +65,11 @@ where
     /// Whether everything was listed at least once.
     pub(crate) fn is_listed(&self) -> bool {
         self.listed.load(Ordering::Acquire)
+    }
+
+    /// Whether a list is still to come. Where we may not list we can wait for ever.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.is_listed() && !self.forbidden.load(Ordering::Acquire)
     }
 
     /// All of them, in no order.
@@ -94,8 +100,9 @@ where
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let writer = kube::runtime::reflector::store::Writer::new(dynamic.clone());
-    let listed = Arc::new(AtomicBool::new(false));
-    let known = Known { store: writer.as_reader(), listed: Arc::clone(&listed) };
+    let (listed, forbidden) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let known =
+        Known { store: writer.as_reader(), listed: Arc::clone(&listed), forbidden: Arc::clone(&forbidden) };
     let strip = kind.strip;
     let work = async move {
         let events = watch(kind.api, kind.config).default_backoff().modify(strip);
@@ -111,7 +118,11 @@ where
                         news(told);
                     }
                 }
-                Err(error) => news(News::Failed(failure(kind.plural, &error))),
+                Err(error) => {
+                    let failure = failure(kind.plural, &error);
+                    forbidden.store(failure.reason == FaultReason::Forbidden, Ordering::Release);
+                    news(News::Failed(failure));
+                }
             }
         }
     };
