@@ -23,7 +23,7 @@ const TRANSITIONS: u32 = 24;
 #[derive(Debug, thiserror::Error)]
 pub enum LeaderError {
     /// The Lease cannot be made or read.
-    #[error(transparent)]
+    #[error("{0}; a Lease that was deleted is made again by `helm upgrade`")]
     Lease(#[from] kube_lease_manager::LeaseManagerError),
     /// Who the leader was cannot be read.
     #[error(transparent)]

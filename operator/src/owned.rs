@@ -27,6 +27,9 @@ pub enum Error {
     /// A Secret of that name is somebody else's; it is not touched.
     #[error("Secret {0} exists and belongs to somebody else: delete or rename it")]
     Foreign(String),
+    /// A Secret of that name belongs to a former owner and is deleted with it.
+    #[error("Secret {0} goes with the one that was here before; it is made anew then")]
+    Former(String),
     /// Others wrote it again and again.
     #[error("Secret {0} is being written by somebody else")]
     Contended(String),
@@ -91,8 +94,12 @@ impl OwnedSecrets {
     async fn find(&self, name: &str) -> Result<Option<Secret>, Error> {
         let found = self.api.get_opt(name).await.map_err(|source| api_error(name, source))?;
         match found {
-            Some(secret) if !self.owns(&secret) => Err(Error::Foreign(name.to_owned())),
-            found => Ok(found),
+            Some(secret) if self.owns(&secret) => Ok(Some(secret)),
+            Some(secret) if goes_by_itself(&secret.metadata, &self.owner) => {
+                Err(Error::Former(name.to_owned()))
+            }
+            Some(_) => Err(Error::Foreign(name.to_owned())),
+            None => Ok(None),
         }
     }
 
@@ -133,6 +140,14 @@ impl OwnedSecrets {
 /// What is in a Secret.
 pub(crate) fn data(secret: &Secret) -> Data {
     secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
+}
+
+/// Whether an object that `owner` does not have will be gone in a moment: it is being deleted, or its owner, of the same
+/// kind and name, was.
+pub(crate) fn goes_by_itself(found: &ObjectMeta, owner: &OwnerReference) -> bool {
+    let is_former =
+        |of: &OwnerReference| of.kind == owner.kind && of.name == owner.name && of.uid != owner.uid;
+    found.deletion_timestamp.is_some() || found.owner_references.iter().flatten().any(is_former)
 }
 
 /// Somebody made it, changed it, or (404, when it was to be replaced) deleted it since it was read.

@@ -230,7 +230,7 @@ impl identity::Error {
                 reason: FaultReason::ForeignObject,
                 message: error.to_string(),
             }),
-            Owned::NoOwner(_) | Owned::Contended(_) | Owned::Unfit(_) => None,
+            Owned::NoOwner(_) | Owned::Former(_) | Owned::Contended(_) | Owned::Unfit(_) => None,
         };
         let known = match self {
             Self::Certificates(crate::certificates::Error::Secret(error))

@@ -13,6 +13,7 @@ use serde_json::Value;
 use voip_plan::status::{Fault, FaultReason};
 
 use crate::fault::fault;
+use crate::owned::goes_by_itself;
 use crate::{FIELD_MANAGER, RENDERED};
 
 /// Kind and name; all objects of an owner are in its namespace.
@@ -100,8 +101,8 @@ impl Owned {
         }
         let (key, api) = (Key::of(wanted), self.api(&wanted.types.clone().unwrap_or_default())?);
         let live = api.get_opt(&key.name).await.map_err(|error| fault(key.to_string(), "read", &error))?;
-        if live.as_ref().is_some_and(|live| !self.owns(live)) {
-            return Err(foreign(&key));
+        if let Some(live) = live.as_ref().filter(|live| !self.owns(live)) {
+            return Err(not_ours(&key, wanted, live));
         }
         if live.as_ref().is_some_and(|live| is_as_wanted(wanted, live)) {
             return Ok(false);
@@ -115,14 +116,16 @@ impl Owned {
     }
 }
 
-fn foreign(key: &Key) -> Fault {
-    Fault {
-        object: key.to_string(),
-        action: "apply".to_owned(),
-        reason: FaultReason::ForeignObject,
-        message: "it exists and belongs to somebody else: delete it, or give the VoipCluster another name"
-            .to_owned(),
-    }
+/// Why what has the name of `wanted` is not touched.
+fn not_ours(key: &Key, wanted: &DynamicObject, live: &DynamicObject) -> Fault {
+    let passes = wanted.owner_references().iter().any(|owner| goes_by_itself(&live.metadata, owner));
+    let (reason, message) = if passes {
+        (FaultReason::Conflict, "it goes with the VoipCluster that was here before; it is made anew then")
+    } else {
+        let mend = "it exists and belongs to somebody else: delete it, or give the VoipCluster another name";
+        (FaultReason::ForeignObject, mend)
+    };
+    Fault { object: key.to_string(), action: "apply".to_owned(), reason, message: message.to_owned() }
 }
 
 /// The fingerprint tells a field that is rendered no more, the fields tell a change by hand.

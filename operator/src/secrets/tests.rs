@@ -54,6 +54,23 @@ async fn a_password_that_was_taken_out_is_not_replaced() {
 }
 
 #[tokio::test]
+async fn a_secret_of_a_former_user_is_waited_for_and_a_strangers_is_not() {
+    let refusal = async |metadata: Value| {
+        let store = Store::default();
+        store.put(ALICE, json!({"metadata": metadata, "data": {}}));
+        let refused = generated_password(&store.client(), &alice()).await.expect_err("not ours");
+        assert_eq!(store.writes(), 1, "only the test wrote");
+        refused
+    };
+    let former =
+        json!([{"apiVersion": "voip.dev/v1alpha1", "kind": "SipUser", "name": "alice", "uid": "u-0"}]);
+    let refused = refusal(json!({"name": "alice-sip", "ownerReferences": former})).await;
+    assert!(matches!(refused, Error::Secret(owned::Error::Former(_))), "{refused}");
+    let refused = refusal(json!({"name": "alice-sip"})).await;
+    assert!(matches!(refused, Error::Secret(owned::Error::Foreign(_))), "{refused}");
+}
+
+#[tokio::test]
 async fn operators_at_once_give_one_password() {
     let store = Store::default();
     let (one, two, alice) = (store.client(), store.client(), alice());

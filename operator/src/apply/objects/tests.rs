@@ -89,6 +89,29 @@ async fn a_strangers_object_is_not_touched_and_the_others_are_made() {
 }
 
 #[tokio::test]
+async fn what_a_former_cluster_left_is_waited_for() {
+    let of =
+        |kind: &str, uid: &str| json!([{"apiVersion": "x/v1", "kind": kind, "name": "office", "uid": uid}]);
+    let cases = [
+        (json!({"ownerReferences": of("VoipCluster", "u0")}), FaultReason::Conflict),
+        (json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), FaultReason::Conflict),
+        (json!({"ownerReferences": of("Application", "u0")}), FaultReason::ForeignObject),
+    ];
+    for (mut metadata, expected) in cases {
+        let store = Store::default();
+        metadata["name"] = json!("office-sip");
+        store.put(PATH, json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata}));
+        let before = store.object(PATH);
+        let wanted = [service("office-sip", "a", 5060)];
+        let (_, faults) = owned(store.client()).apply(&wanted, &BTreeMap::new()).await;
+        assert_eq!(faults.iter().map(|it| it.reason).collect::<Vec<_>>(), [expected], "{metadata}");
+        assert_eq!(store.object(PATH), before);
+        store.remove(PATH);
+        assert_eq!(owned(store.client()).apply(&wanted, &BTreeMap::new()).await, (1, vec![]));
+    }
+}
+
+#[tokio::test]
 async fn only_an_object_that_is_ours_is_forced() {
     for (ours, query) in [(false, "fieldManager=voip-operator"), (true, "force=true")] {
         let client = scripted(move |request| async move {
