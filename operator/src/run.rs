@@ -16,6 +16,7 @@ use kube::runtime::reflector::ObjectRef;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tower::timeout::TimeoutLayer;
 use voip_api::VoipCluster;
 use voip_plan::ReservedPorts;
 use voip_plan::objects::Release;
@@ -39,6 +40,9 @@ const AT_ONCE: u16 = 4;
 const SILENCE: Duration = Duration::from_secs(90);
 /// How long looks that have begun may take once the process is told to end.
 const LINGER: Duration = Duration::from_secs(10);
+/// Longest wait for the API server to begin an answer: a connection that is half open would hold a VoipCluster for
+/// minutes. The answer to a watch begins at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// VoipClusters of which something was heard that wait to be passed on.
 const WAKES: usize = 64;
 /// The part of readiness that is the API server.
@@ -96,6 +100,7 @@ async fn serve(args: &Args) -> Result<(), RunError> {
     config.reset_reader_on_write = true;
     let namespace = config.default_namespace.clone();
     let client = kube::client::ClientBuilder::try_from(config)?
+        .with_layer(&TimeoutLayer::new(PATIENCE))
         .with_layer(&MetricsLayer::new(metrics.clone()))
         .build();
     let refused = |source| RunError::Http { address: args.http, source };

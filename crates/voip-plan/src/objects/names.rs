@@ -23,6 +23,8 @@ pub const RENDERED: &str = "voip.dev/rendered";
 pub const LEASE: &str = "voip.dev/lease";
 /// Annotation of a pod: its RTP ports, `first-last`.
 pub const RTP: &str = "voip.dev/rtp";
+/// Annotation of a sip-node's pod: its listeners, `name=port,..`.
+pub const LISTENERS: &str = "voip.dev/listeners";
 /// Annotation of a pod: its control ports, `grpc,http`.
 pub const CONTROL: &str = "voip.dev/control";
 /// Annotation of a VoipCluster: names of nodes whose media-nodes are to be emptied, separated by commas.

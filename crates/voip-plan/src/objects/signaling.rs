@@ -151,7 +151,7 @@ fn program<'a>(
         image: release.image(&valid.spec.images.signaling, Component::Signaling),
         pull_policy: valid.spec.images.pull_policy,
         args: arguments(control, host),
-        ports: if host { host_ports(valid, control) } else { control_ports(control, false) },
+        ports: ports(valid, control, host),
         http: control.http,
         host_network: host,
         volumes: volumes(valid),
@@ -159,11 +159,19 @@ fn program<'a>(
         component: Component::Signaling,
         template,
         labels,
-        annotations: names::control(control),
+        annotations: annotations(valid, control),
         tolerations: lost_node(template),
         affinity: None,
         node_selector: true,
     }
+}
+
+/// A sip-node opens its sockets when it starts, so other listeners need another pod, even by name.
+fn annotations(valid: &ValidCluster, control: ControlPorts) -> names::Labels {
+    let listeners = valid.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.port));
+    let mut annotations = names::control(control);
+    annotations.insert(names::LISTENERS.to_owned(), listeners.collect::<Vec<_>>().join(","));
+    annotations
 }
 
 fn arguments(control: ControlPorts, host: bool) -> Vec<String> {
@@ -184,11 +192,10 @@ fn arguments(control: ControlPorts, host: bool) -> Vec<String> {
     ]
 }
 
-/// Listeners are declared on the host network only, where the scheduler must see them. Elsewhere a new one would replace
-/// the pod for nothing.
-fn host_ports(valid: &ValidCluster, control: ControlPorts) -> Vec<ContainerPort> {
-    let listeners = valid.listeners.iter().map(|listener| pod::port(listener.port, "UDP", true));
-    listeners.chain(control_ports(control, true)).collect()
+/// On the host network the scheduler sees from them which nodes are free.
+fn ports(valid: &ValidCluster, control: ControlPorts, on_node: bool) -> Vec<ContainerPort> {
+    let listeners = valid.listeners.iter().map(|listener| pod::port(listener.port, "UDP", on_node));
+    listeners.chain(control_ports(control, on_node)).collect()
 }
 
 fn control_ports(control: ControlPorts, on_node: bool) -> Vec<ContainerPort> {
