@@ -57,6 +57,11 @@ pub(crate) fn unless_gone<T>(
     }
 }
 
+/// Whether the server says that the object would not be a valid one.
+pub(crate) fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422)
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;

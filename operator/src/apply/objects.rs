@@ -12,7 +12,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 use voip_plan::status::{Fault, FaultReason};
 
-use crate::fault::fault;
+use crate::fault::{fault, is_invalid};
 use crate::owned::goes_by_itself;
 use crate::{FIELD_MANAGER, RENDERED};
 
@@ -109,7 +109,15 @@ impl Owned {
         }
         // Forced only over what is ours: a change by hand is undone, a stranger's object of the same name is a conflict.
         let how = PatchParams { force: live.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
-        let applied = api.patch(&key.name, &how, &Patch::Apply(wanted)).await;
+        let applied = match api.patch(&key.name, &how, &Patch::Apply(wanted)).await {
+            // Ours and what somebody else added may not go together, as two ports of one name: then ours replaces it.
+            Err(error) if live.is_some() && is_invalid(&error) => {
+                let how =
+                    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+                api.patch(&key.name, &how, &Patch::Merge(wanted)).await
+            }
+            applied => applied,
+        };
         applied.map_err(|error| fault(key.to_string(), "apply", &error))?;
         tracing::info!(object = %key, made = live.is_none(), "applied");
         Ok(true)
