@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod gate;
 pub mod kubernetes;
 pub mod leases;
 pub mod nodes;

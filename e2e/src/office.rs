@@ -86,6 +86,18 @@ impl Office {
         });
     }
 
+    /// Waits until each of its media workloads would start its pod on the ports that are leased to it, and nothing else is
+    /// leased.
+    pub fn until_workloads_have_their_leases(&self, limit: Duration) {
+        until("media workloads have their leases", limit, || {
+            let (sets, leases) = (self.objects("daemonsets"), leases::held_spans(&self.prefix()));
+            let mut of_sets: Vec<_> = sets.iter().filter_map(|set| ports(&set["spec"]["template"])).collect();
+            of_sets.sort();
+            let leased: Vec<_> = leases.into_iter().collect();
+            if sets.len() == leased.len() && of_sets == leased { Ok(()) } else { Err((of_sets, leased)) }
+        });
+    }
+
     /// The VoipCluster.
     pub fn get(&self) -> Value {
         get(&["voipcluster", &self.name, "--namespace", &self.namespace])
@@ -140,7 +152,7 @@ fn is_ready(pod: &Value) -> bool {
     ready && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// The lease of a media pod, and the ports that it was started with: RTP, and control from the gRPC port to the HTTP port.
+/// The lease of a media pod or of the template of one, and the ports that it is started with: RTP, and control from the gRPC port to the HTTP port.
 fn ports(pod: &Value) -> Option<(String, Spans)> {
     let noted = |key: &str| pod["metadata"]["annotations"][format!("voip.dev/{key}")].as_str();
     let span = |text: &str, between: char| {

@@ -56,8 +56,9 @@ impl Settings {
     pub fn start(self) -> Operator {
         let run =
             PathBuf::from(std::env::var_os("VOIP_E2E_RUN").expect("run this by `cargo xtask cluster run`"));
-        let (kubeconfig, log) =
-            (run.join(format!("{}.kubeconfig", self.user)), run.join(format!("log/{}.log", self.user)));
+        // KUBECONFIG is a list with colons between.
+        let name = self.user.replace(':', "-");
+        let (kubeconfig, log) = (run.join(format!("{name}.kubeconfig")), run.join(format!("log/{name}.log")));
         std::fs::write(&kubeconfig, self.kubeconfig().to_string())
             .expect("the directory of the run is writable");
         let errors =

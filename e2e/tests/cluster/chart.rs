@@ -28,13 +28,13 @@ pub(crate) fn helm(arguments: &[&str]) -> String {
 }
 
 /// Installs the rights of an operator in `namespace`, with its name as the release's.
-fn install_rights(namespace: &str, settings: &[&str]) {
+pub(super) fn install_rights(namespace: &str, settings: &[&str]) {
     let base = ["install", namespace, CHART, "--namespace", namespace];
     helm(&[&base[..], &ALONE, settings].concat());
 }
 
 /// What the chart names the `ServiceAccount` of release `namespace`.
-fn service_account(namespace: &str) -> String {
+pub(super) fn service_account(namespace: &str) -> String {
     format!("system:serviceaccount:{namespace}:{namespace}-voip-operator")
 }
 

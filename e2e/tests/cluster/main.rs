@@ -3,9 +3,11 @@
 
 mod chart;
 mod edits;
+mod interrupted;
 mod minimal;
 mod nodes;
 mod plugin;
 mod real;
+mod refused;
 mod rules;
 mod templates;
