@@ -160,7 +160,7 @@ fn cluster_a_an_operator_killed_after_each_write_leaves_what_an_undisturbed_one_
     let kinds = ["Accepted", "PortsAllocated", "AddressesResolved", "Progressing", "Degraded"];
     until("both tell the same", SOON, || {
         let [wanted, found] = [&wanted, &office].map(|office| kinds.map(|kind| office.condition(kind).0));
-        if wanted == found { Ok(()) } else { Err((wanted, found)) }
+        if wanted == found { Ok(()) } else { Err(format!("{found:?} and not {wanted:?}")) }
     });
     witness.found_no_overlap(&[]);
 }

@@ -165,7 +165,7 @@ fn cluster_a_objects_that_are_edited_or_deleted_by_hand_are_as_they_were() {
         let mended = |what: &str| {
             until(&format!("{kind} {name} is {what} and mended"), SOON, || {
                 let found = spec_of(kind, name);
-                if found == before { Ok(()) } else { Err(found) }
+                if found == before { Ok(()) } else { Err(format!("{found:?}")) }
             });
         };
         office.kubectl(&["patch", kind, name, "--type=json", "-p", patch]);
