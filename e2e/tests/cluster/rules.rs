@@ -93,6 +93,8 @@ fn others() -> Vec<Case> {
     };
     let even = json!({"start": 20000, "length": 64});
     let odd = json!({"start": 20001, "length": 64});
+    // Beside the others: tests that watch all leases for overlaps see these too.
+    let control = json!({"start": 20100, "length": 2});
     vec![
         case("SipUser", "", json!({"metadata": {"name": long(65)}, "spec": {"clusterRef": {"name": "a"}}})),
         after(
@@ -105,10 +107,10 @@ fn others() -> Vec<Case> {
         ),
         after(dialplan("a"), case("Dialplan", "spec.clusterRef", dialplan("b"))),
         after(
-            lease("one", even.clone(), even.clone()),
-            case("RtpPortLease", "spec.space", lease("two", even.clone(), even.clone())),
+            lease("one", even.clone(), control.clone()),
+            case("RtpPortLease", "spec.space", lease("two", even.clone(), control.clone())),
         ),
-        case("RtpPortLease", "spec.leases[].rtp", lease("one", odd.clone(), even.clone())),
+        case("RtpPortLease", "spec.leases[].rtp", lease("one", odd.clone(), control)),
         case("RtpPortLease", "spec.leases[].control", lease("one", even, odd)),
     ]
 }
