@@ -184,10 +184,11 @@ fn cluster_a_plugin_drains_the_named_nodes_whoever_else_writes() {
     assert_eq!(office["metadata"]["annotations"]["voip.dev/drain"], Value::Null);
 }
 
-/// A node with a label of its own, so that no other test plans for it.
+/// A node with a label and a taint of its own, so that no other test plans for it.
 fn node(name: &str, label: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"voip-e2e": label}},
+        "spec": {"taints": [{"key": "voip-e2e", "value": label, "effect": "NoSchedule"}]},
         "status": {
             "addresses": [{"type": "InternalIP", "address": "192.0.2.7"}],
             "conditions": [{"type": "Ready", "status": "True", "reason": "Fed", "message": "by hand"}],
@@ -233,7 +234,10 @@ fn plan(site: &Site, spec: &Value, more: &[&str]) -> Said {
 fn pool(label: &str) -> Value {
     json!({"media": {"pools": [{
         "name": "default", "nodes": 2, "callsPerNode": 10,
-        "template": {"spec": {"nodeSelector": {"voip-e2e": label}}},
+        "template": {"spec": {
+            "nodeSelector": {"voip-e2e": label},
+            "tolerations": [{"key": "voip-e2e", "operator": "Equal", "value": label, "effect": "NoSchedule"}],
+        }},
     }]}})
 }
 
