@@ -82,8 +82,11 @@ fn observed(leases: Vec<RtpPortLease>) -> Observed {
     }
 }
 
+/// Those of this test's nodes; other tests leave some.
 async fn list(api: &Api<RtpPortLease>) -> Vec<RtpPortLease> {
-    api.list(&ListParams::default()).await.expect("leases are listed").items
+    let mut leases = api.list(&ListParams::default()).await.expect("leases are listed").items;
+    leases.retain(|lease| lease.spec.space.name.starts_with("apply-w"));
+    leases
 }
 
 /// Grants, is refused a second grant from the same observation, and gives everything back.
