@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::cluster::workspace;
+use crate::process::Process;
 use crate::wait;
 
 /// A SIPp user agent on one local port.
@@ -23,8 +26,9 @@ pub struct Sipp {
 }
 
 /// How many calls a run makes.
+#[derive(Clone, Copy)]
 pub struct Load {
-    /// Calls in all.
+    /// Calls in all; 0: as many as come.
     pub calls: u32,
     /// New calls a second.
     pub per_second: u32,
@@ -59,9 +63,10 @@ impl Sipp {
         self.start("caller", number, load)
     }
 
-    /// Answers calls.
+    /// Answers calls, until it is told that there are no more: to SIPp an OPTIONS is a call too, so that it cannot
+    /// count them.
     pub fn answer(&self, load: &Load) -> Run {
-        self.start("callee", "-", load)
+        self.start("callee", "-", &Load { calls: 0, ..*load })
     }
 
     fn start(&self, scenario: &str, number: &str, load: &Load) -> Run {
@@ -72,14 +77,17 @@ impl Sipp {
         std::fs::write(&users, format!("SEQUENTIAL\n{};{credentials}\n", self.user))
             .expect("room for a line");
         let text = |number: u32| number.to_string();
+        let calls = text(load.calls);
+        let limit = if load.calls == 0 { Vec::new() } else { vec!["-m", &calls] };
         let child = Command::new("sipp")
+            .args(limit)
             .arg("-sf")
             .arg(scenario_file(scenario))
             .arg("-inf")
             .arg(&users)
             .args(["-i", "127.0.0.1", "-p", &self.port.to_string(), "-s", number])
             .args(["-key", "rtp_port", &self.rtp_port.to_string()])
-            .args(["-m", &text(load.calls), "-r", &text(load.per_second), "-l", &text(load.at_a_time)])
+            .args(["-r", &text(load.per_second), "-l", &text(load.at_a_time)])
             .args(["-d", &load.duration.as_millis().to_string()])
             .args(["-timeout", "180s", "-timeout_error", "-nostdin"])
             .args(["-trace_logs", "-log_file"])
@@ -104,6 +112,12 @@ impl Run {
             let port = log.lines().find_map(|line| line.trim().strip_prefix("rtp ")?.trim().parse().ok());
             port.ok_or_else(|| self.complaints())
         })
+    }
+
+    /// There are no more calls: those that are may end. Waits as [`Run::finish`].
+    pub fn end(self, limit: Duration) {
+        Process(self.child.id()).signal(Signal::USR1);
+        self.finish(limit);
     }
 
     /// Waits for its end, at most `limit` times [`wait::PATIENCE`]; every call must have gone as the scenario says.

@@ -73,6 +73,8 @@ const SIP_TOTALS: &[(&str, &str, Read)] = &[
     ("voip_sip_late_responses_total", "Responses for transactions that were over", |s| s.sip.late_responses),
     ("voip_sip_resent_total", "Messages sent again", |s| s.sip.resent),
     ("voip_sip_timed_out_total", "Requests of ours without an answer in time", |s| s.sip.timed_out),
+    ("voip_sip_probes_total", "OPTIONS that keep the way to phones open", |s| s.sip.probes),
+    ("voip_sip_probes_unanswered_total", "Of these, without an answer", |s| s.sip.probes_unanswered),
     ("voip_sip_acks_missing_total", "Final responses whose ACK never came", |s| s.sip.acks_missing),
 ];
 

@@ -24,6 +24,7 @@ pub mod fact;
 mod farewell;
 mod media_nodes;
 mod peer;
+mod qualify;
 pub mod registrar;
 mod registrations;
 mod requests;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use sip_core::{Dialog, Flow, Message, NameAddr, Uri};
 
+use crate::state::Binding;
+
 /// Port of a URI without one, over UDP and TCP.
 const DEFAULT_PORT: u16 = 5060;
 
@@ -34,6 +36,21 @@ pub(crate) fn flow_to_target(dialog: &Dialog, source: Flow, flow: Flow) -> Flow 
 /// Where requests with that route set go: to its first hop, else over `flow`.
 pub(crate) fn next_hop(routes: &[NameAddr], flow: Flow) -> Flow {
     routes.first().and_then(|first| to_address(flow, &first.uri)).unwrap_or(flow)
+}
+
+/// Where requests outside a dialog go for a binding: to the first hop of its path, else over its flow.
+pub(crate) fn flow_to_binding(binding: &Binding) -> Flow {
+    let path: Vec<NameAddr> = binding.path.iter().filter_map(|hop| hop.parse().ok()).collect();
+    next_hop(&path, binding.flow)
+}
+
+/// The contact of a binding as a Request-URI.
+pub(crate) fn target(binding: &Binding) -> Option<Uri> {
+    let mut uri = Uri::parse(&binding.contact).ok()?;
+    // `method` and headers have no place in a Request-URI (RFC 3261 section 19.1.1).
+    uri.params.remove("method");
+    uri.headers = None;
+    Some(uri)
 }
 
 /// `flow`, to the address of `uri`. Only datagrams can be sent anywhere: a connection is its own way.

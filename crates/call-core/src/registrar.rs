@@ -64,7 +64,7 @@ fn registered(turn: &mut Turn, pending: &PendingRegister, bindings: &[Binding]) 
     }
     let response = response.header(Header::Supported, "path").build();
     turn.respond(pending.key, response);
-    turn.core.registrations.note(&pending.user, bindings);
+    turn.note_bindings(&pending.user, bindings);
     let contacts = u32::try_from(bindings.len()).unwrap_or(u32::MAX);
     turn.emit(Fact::Registered { user: pending.user.clone(), contacts });
 }

@@ -180,7 +180,10 @@ impl Switch {
     fn on_documents(&mut self, documents: &Arc<Documents>, out: &mut Vec<Action>) {
         match Directory::new(documents) {
             Ok(directory) => {
-                self.core.registrations.retain(|user| directory.user(user).is_some());
+                let gone = self.core.registrations.retain(|user| directory.user(user).is_some());
+                for timer in gone {
+                    self.core.timers.stop(timer);
+                }
                 self.core.directory = directory;
             }
             Err(error) => out.push(Action::Emit(Fact::ConfigRejected { detail: error.to_string() })),
@@ -219,6 +222,7 @@ impl Switch {
                 Timer::Store(ticket) => self.on_stored(now, ticket, StoreReply::Unavailable, out),
                 Timer::NodeGrace(node, run) => self.grace_over(now, &node, run, out),
                 Timer::Drain => self.end_all(now, &Ending::drained(), out),
+                Timer::Qualify(user) => self.turn(now, out).qualify(&user),
                 Timer::Stray(key) => Turn { now, core: &mut self.core, out }.forget_stray(key),
             }
         }

@@ -17,6 +17,7 @@ mod orders;
 mod orphans;
 mod phone;
 mod phone_reactions;
+mod qualify;
 mod registration;
 mod requests;
 mod simulation;

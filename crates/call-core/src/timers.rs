@@ -40,6 +40,8 @@ pub(crate) enum Timer {
     Store(Ticket),
     /// A media-node did not come back.
     NodeGrace(NodeName, Incarnation),
+    /// The phones of a user are to be asked whether they are there.
+    Qualify(String),
     /// Nothing more is expected of an INVITE.
     Stray(ClientKey),
     /// Calls that a drain has left are to end.

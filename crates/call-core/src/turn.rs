@@ -148,8 +148,7 @@ impl Turn<'_> {
 
     /// Sends a request whose responses nobody waits for.
     pub(crate) fn send(&mut self, flow: Flow, message: Message) -> ClientKey {
-        self.core.next.client = self.core.next.client.wrapping_add(1);
-        let key = ClientKey(self.core.next.client);
+        let key = self.next_client();
         self.out.push(Action::Sip(SipCommand::Request { key, flow, message }));
         key
     }
@@ -256,11 +255,7 @@ impl Turn<'_> {
 
     /// A new call id.
     pub(crate) fn call_id(&mut self) -> CallId {
-        let mut half = || {
-            let token = self.core.tokens.token();
-            let random = token.rsplit_once('.').map_or("", |(_, random)| random);
-            u128::from_str_radix(random, 16).unwrap_or_default()
-        };
+        let mut half = || u128::from(self.core.tokens.number());
         CallId(half() << 64 | half())
     }
 
@@ -275,6 +270,12 @@ impl Turn<'_> {
         };
         self.core.directory.is_our_domain(&host.to_string())
             || host.ip().is_some_and(|ip| advertised(ip) || self.core.directory.is_advertised(ip))
+    }
+
+    /// A number for a client transaction.
+    pub(crate) fn next_client(&mut self) -> ClientKey {
+        self.core.next.client = self.core.next.client.wrapping_add(1);
+        ClientKey(self.core.next.client)
     }
 
     fn next_ticket(&mut self) -> u64 {

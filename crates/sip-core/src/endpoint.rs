@@ -130,6 +130,7 @@ impl Endpoint {
     pub fn command(&mut self, now: Now, command: SipCommand) {
         match command {
             SipCommand::Request { key, flow, message } => self.request(now, key, flow, &message),
+            SipCommand::Probe { key, flow, message } => self.probe(now, key, flow, &message),
             SipCommand::Ack { key, flow, message } => {
                 if let Some((ack, _)) = self.with_via(flow, &message) {
                     let (clients, mut cx) = self.for_clients(now);
@@ -195,6 +196,15 @@ impl Endpoint {
         };
         let (clients, mut cx) = self.for_clients(now);
         clients.begin(&mut cx, key, flow, request, &branch);
+    }
+
+    fn probe(&mut self, now: Now, key: ClientKey, flow: Flow, message: &Message) {
+        let Some((request, branch)) = self.with_via(flow, message) else {
+            self.out.counters.refused += 1;
+            return;
+        };
+        let (clients, mut cx) = self.for_clients(now);
+        clients.probe(&mut cx, key, flow, request, &branch);
     }
 
     /// A request with our Via on top, and what every request needs; `None` without a listener for `flow`.

@@ -29,6 +29,16 @@ pub enum SipCommand {
         /// The request, without our Via.
         message: Message,
     },
+    /// Sends a request, not INVITE, for what sending and answering it does to NATs and firewalls on the way (RFC 5626
+    /// section 4.4). It is repeated for a short while only, and no event tells what became of it.
+    Probe {
+        /// Its number, of the same count as that of a `Request`.
+        key: ClientKey,
+        /// Where to.
+        flow: Flow,
+        /// The request, without our Via.
+        message: Message,
+    },
     /// Acknowledges a 2xx (RFC 3261 section 13.2.2.4). Kept, and sent again whenever that 2xx comes again. One per
     /// To-tag of the INVITE's answers.
     Ack {

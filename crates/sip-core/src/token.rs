@@ -40,6 +40,11 @@ impl TokenSource {
         compose(self.incarnation, block.first_chunk().copied().unwrap_or_default())
     }
 
+    /// A new number of 64 random bits.
+    pub fn number(&mut self) -> u64 {
+        u64::from_be_bytes(self.random())
+    }
+
     fn random(&mut self) -> [u8; 8] {
         if self.left == 0 {
             let block = mac::hmac(&self.seed, &[b"token", &self.made.to_be_bytes()]);

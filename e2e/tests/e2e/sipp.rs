@@ -59,7 +59,7 @@ fn sipp_registers_two_users_and_calls_through_bit_for_bit() {
         }
     }
     calling.finish(Duration::from_secs(20));
-    answering.finish(Duration::from_secs(20));
+    answering.end(Duration::from_secs(20));
     let record = up.closed_cdrs(1).remove(0);
     assert_eq!((&record["sipStatus"], &record["q850"]), (&200.into(), &16.into()), "{record}");
     assert!(record["durationMs"].as_u64().unwrap().abs_diff(4000) < 500, "{record}");
@@ -79,7 +79,7 @@ fn sipp_makes_a_thousand_calls_that_leave_nothing_behind() {
     let run = |calls| {
         let answering = callee.answer(&load(calls));
         caller.call("1002", &load(calls)).finish(Duration::from_secs(90));
-        answering.finish(Duration::from_secs(20));
+        answering.end(Duration::from_secs(20));
     };
     // A first run fills what is only ever filled once: allocator, code pages, caches.
     run(200);

@@ -70,6 +70,24 @@ fn calls_that_outlast_a_drain_end_by_bye_with_a_reason() {
 }
 
 #[test]
+fn a_registered_phone_is_asked_on_its_way_and_holds_no_drain_when_it_is_silent() {
+    let place = Place::new();
+    let mut node = place.start_with(&["--drain", "60"]);
+    let phone = Phone::new(&place, "1001");
+    phone.hear_only_the_server();
+    phone.be_patient(Duration::from_secs(30));
+    assert_eq!(phone.register().status(), Some(StatusCode::OK));
+    let options = phone.request(&Method::Options);
+    assert_eq!(format!("<{}>", options.request_uri_text().unwrap()), phone.contact());
+    assert!(options.via().unwrap().has_rport());
+    node.wait_for_metric("voip_sip_probes_total", 1);
+    let start = Instant::now();
+    node.signal("TERM");
+    assert_eq!(node.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_second_signal_ends_a_drain() {
     let place = Place::new();
     let mut node = place.start_with(&["--drain", "600"]);

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sip_core::digest::{Login, Secret, respond};
@@ -39,6 +40,11 @@ impl Phone {
     /// As behind a forwarded port: what comes from elsewhere than we sent to is not for us.
     pub(crate) fn hear_only_the_server(&self) {
         self.socket.connect(self.server).unwrap();
+    }
+
+    /// What it waits for may take longer than usual.
+    pub(crate) fn be_patient(&self, limit: Duration) {
+        self.socket.set_read_timeout(Some(limit)).unwrap();
     }
 
     pub(crate) fn send(&self, bytes: &[u8]) {

@@ -282,14 +282,13 @@ pub(super) fn spec(leg: &Leg) -> LegSpec {
 }
 
 fn branch_leg(id: LegId, tag: String, dial: &Dial, binding: &Binding) -> Leg {
-    let path: Vec<_> = binding.path.iter().filter_map(|hop| hop.parse().ok()).collect();
     Leg {
         id,
         user: AddressOfRecord(dial.callee.username.clone()),
         state: LegState::Trying,
         tag,
         dialog: None,
-        flow: peer::next_hop(&path, binding.flow),
+        flow: peer::flow_to_binding(binding),
         remote_sdp: None,
         local_sdp: None,
         unacknowledged: None,

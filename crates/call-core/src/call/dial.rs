@@ -10,7 +10,7 @@ use voip_contract::config::UserDocument;
 
 use super::{ActiveCall, Dial, Failure, Stage};
 use crate::cause::Cause;
-use crate::state::{AddressOfRecord, Binding};
+use crate::state::AddressOfRecord;
 use crate::store::{StoreReply, StoreRequest};
 use crate::turn::{StoreWaiter, Turn};
 
@@ -37,7 +37,7 @@ impl ActiveCall {
         let Stage::Locating(mut dial) = std::mem::replace(&mut self.stage, Stage::Routing) else { return };
         let failure = match reply {
             StoreReply::Bindings(bindings) if !bindings.is_empty() => {
-                turn.core.registrations.note(&dial.callee.username, &bindings);
+                turn.note_bindings(&dial.callee.username, &bindings);
                 dial.candidates = VecDeque::from(bindings);
                 return self.next_contact(turn, dial);
             }
@@ -108,13 +108,4 @@ fn callee(turn: &Turn, name: &str) -> Result<Arc<UserDocument>, Failure> {
         return Err(Failure::ours(StatusCode::BUSY_HERE, Cause::BUSY));
     }
     Ok(user.clone())
-}
-
-/// A contact as a Request-URI.
-pub(super) fn target(binding: &Binding) -> Option<sip_core::Uri> {
-    let mut uri = sip_core::Uri::parse(&binding.contact).ok()?;
-    // `method` and headers have no place in a Request-URI (RFC 3261 section 19.1.1).
-    uri.params.remove("method");
-    uri.headers = None;
-    Some(uri)
 }

@@ -3,7 +3,8 @@
 use sip_core::message::MessageBuilder;
 use sip_core::{Flow, Header, Host, Message, Method, NameAddr, ServerKey, StatusCode, Uri};
 
-use super::{ActiveCall, CALLER, dial};
+use super::{ActiveCall, CALLER};
+use crate::peer;
 use crate::requests::{ALLOW, RETRY_AFTER, SDP};
 use crate::state::{Binding, Leg};
 use crate::turn::Turn;
@@ -87,7 +88,7 @@ impl ActiveCall {
 
     /// The INVITE to a contact, with a dialog of our own.
     pub(super) fn invite_to(&self, turn: &mut Turn, binding: &Binding, leg: &Leg) -> Option<Message> {
-        let uri = dial::target(binding)?;
+        let uri = peer::target(binding)?;
         let mut builder = Message::request(Method::Invite, &uri)
             .header(Header::MaxForwards, self.caller.shown.hops_left)
             .header(Header::From, self.shown_caller(&leg.tag))

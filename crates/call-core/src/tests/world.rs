@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip_core::endpoint::{Endpoint, EndpointConfig, SentBy};
-use sip_core::{Flow, Instant, ListenerId, Now, SipOutput, Transport, WallTime};
+use sip_core::{Counters, Flow, Instant, ListenerId, Now, SipOutput, Transport, WallTime};
 use testkit::{Clock, Impairment, Network};
 use voip_contract::admin::CallRecord;
 use voip_contract::config::ActionDocument;
@@ -23,7 +23,8 @@ use crate::{
 };
 
 const EPOCH_MS: u64 = 1_800_000_000_000;
-const SETTLE: Duration = Duration::from_secs(150);
+/// The longest registration, and 64*T1 for the last OPTIONS in it.
+const SETTLE: Duration = Duration::from_secs(160);
 
 pub(crate) struct World {
     pub(crate) clock: Clock,
@@ -207,6 +208,11 @@ impl World {
     /// The node that holds sessions.
     pub(crate) fn busy_node(&self) -> String {
         self.media.values().find(|media| !media.sessions.is_empty()).expect("a session").said.node.to_string()
+    }
+
+    /// What the transaction layer of the switch counted.
+    pub(crate) fn counters(&self) -> Counters {
+        self.endpoint.counters()
     }
 
     pub(crate) fn sessions(&self) -> usize {

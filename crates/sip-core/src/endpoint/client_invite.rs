@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::client_other::{self, ClientOther};
+use super::client_other::{self, ClientOther, Purpose};
 use super::out::Out;
 use super::timers::{D, Fired, T1, T1_64, Timers};
 use crate::event::{ClientKey, SipEvent};
@@ -239,7 +239,7 @@ impl ClientInvite {
     fn send_cancel(&mut self, now: Now, reason: Option<&str>, out: &mut Out) {
         let Some(request) = &self.request else { return };
         let cancel = cancel_for(request, reason);
-        self.cancelling = Cancelling::Sent(ClientOther::start(now, None, self.flow, cancel, out));
+        self.cancelling = Cancelling::Sent(ClientOther::start(now, Purpose::Cancel, self.flow, cancel, out));
         self.timers.end = Some(now.instant.after(T1_64));
     }
 

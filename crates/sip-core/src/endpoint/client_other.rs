@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::out::Out;
-use super::timers::{Fired, T1, T1_64, T2, T4, Timers, doubled};
+use super::timers::{Fired, PROBE, T1, T1_64, T2, T4, Timers, doubled};
 use crate::event::{ClientKey, SipEvent};
 use crate::flow::Flow;
 use crate::message::Message;
@@ -19,6 +19,17 @@ pub(super) enum Input {
     Timer(Fired),
 }
 
+/// Who wants to know what becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The user, by this number.
+    User(ClientKey),
+    /// Nobody: its INVITE says more.
+    Cancel,
+    /// Nobody: it is about the way, not about the answer.
+    Probe,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Trying,
@@ -29,8 +40,7 @@ enum State {
 
 /// One request of ours.
 pub(super) struct ClientOther {
-    /// Whose number events carry; a CANCEL is nobody's and reports nothing.
-    key: Option<ClientKey>,
+    purpose: Purpose,
     flow: Flow,
     state: State,
     timers: Timers,
@@ -41,17 +51,12 @@ pub(super) struct ClientOther {
 
 impl ClientOther {
     /// Sends `request`, which has our Via.
-    pub(super) fn start(
-        now: Now,
-        key: Option<ClientKey>,
-        flow: Flow,
-        request: Message,
-        out: &mut Out,
-    ) -> Self {
+    pub(super) fn start(now: Now, purpose: Purpose, flow: Flow, request: Message, out: &mut Out) -> Self {
         out.send(flow, request.bytes());
         let repeat = (!flow.transport.is_reliable()).then(|| now.instant.after(T1));
-        let timers = Timers { repeat, end: Some(now.instant.after(T1_64)) };
-        Self { key, flow, state: State::Trying, timers, interval: T1, request: Some(request) }
+        let patience = if purpose == Purpose::Probe { PROBE } else { T1_64 };
+        let timers = Timers { repeat, end: Some(now.instant.after(patience)) };
+        Self { purpose, flow, state: State::Trying, timers, interval: T1, request: Some(request) }
     }
 
     pub(super) fn timers(&mut self) -> &mut Timers {
@@ -107,6 +112,9 @@ impl ClientOther {
         let Some(status) = response.status() else { return };
         if status.is_provisional() {
             self.state = State::Proceeding;
+        } else if self.purpose == Purpose::Probe {
+            // Repeated answers are of no interest either.
+            self.state = State::Terminated;
         } else {
             self.state = State::Completed;
             self.request = None;
@@ -128,19 +136,27 @@ impl ClientOther {
 
     fn fail(&mut self, out: &mut Out) {
         self.state = State::Terminated;
+        self.count_unanswered(out);
         self.report(out, |key| SipEvent::Failed { key });
     }
 
     fn time_out(&mut self, out: &mut Out) {
         self.state = State::Terminated;
-        if self.key.is_some() {
+        if matches!(self.purpose, Purpose::User(_)) {
             out.counters.timed_out += 1;
         }
+        self.count_unanswered(out);
         self.report(out, |key| SipEvent::TimedOut { key });
     }
 
+    fn count_unanswered(&self, out: &mut Out) {
+        if self.purpose == Purpose::Probe {
+            out.counters.probes_unanswered += 1;
+        }
+    }
+
     fn report(&self, out: &mut Out, event: impl FnOnce(ClientKey) -> SipEvent) {
-        if let Some(key) = self.key {
+        if let Purpose::User(key) = self.purpose {
             out.event(event(key));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::client_invite::{self, ClientInvite};
-use super::client_other::{self, ClientOther};
+use super::client_other::{self, ClientOther, Purpose};
 use super::out::Out;
 use super::timers::{Owner, TimerQueue};
 use crate::event::{ClientKey, SipEvent};
@@ -65,8 +65,7 @@ impl Clients {
         request: Message,
         branch: &str,
     ) {
-        if self.entries.len() >= self.limit || self.entries.contains_key(&key) {
-            cx.out.counters.refused += 1;
+        if !self.has_room(cx, key) {
             cx.out.event(SipEvent::Failed { key });
             return;
         }
@@ -74,11 +73,40 @@ impl Clients {
         let machine = if method == Method::Invite {
             Machine::Invite(Box::new(ClientInvite::start(cx.now, key, flow, request, cx.out)))
         } else {
-            Machine::Other(ClientOther::start(cx.now, Some(key), flow, request, cx.out))
+            Machine::Other(ClientOther::start(cx.now, Purpose::User(key), flow, request, cx.out))
         };
-        let entry = Entry { machine, method, branch: branch.into(), flow, scheduled: None };
+        self.insert(cx, key, Entry { machine, method, branch: branch.into(), flow, scheduled: None });
+    }
+
+    /// Sends a request, not INVITE, that has our Via with `branch` and of which nothing is reported.
+    pub(super) fn probe(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: ClientKey,
+        flow: Flow,
+        request: Message,
+        branch: &str,
+    ) {
+        if !self.has_room(cx, key) {
+            return;
+        }
+        cx.out.counters.probes += 1;
+        let method = request.method();
+        let machine = Machine::Other(ClientOther::start(cx.now, Purpose::Probe, flow, request, cx.out));
+        self.insert(cx, key, Entry { machine, method, branch: branch.into(), flow, scheduled: None });
+    }
+
+    fn has_room(&self, cx: &mut Context<'_>, key: ClientKey) -> bool {
+        let room = self.entries.len() < self.limit && !self.entries.contains_key(&key);
+        if !room {
+            cx.out.counters.refused += 1;
+        }
+        room
+    }
+
+    fn insert(&mut self, cx: &mut Context<'_>, key: ClientKey, entry: Entry) {
         self.by_branch.insert(entry.branch.clone(), key);
-        self.by_flow.entry(flow).or_default().insert(key);
+        self.by_flow.entry(entry.flow).or_default().insert(key);
         self.entries.insert(key, entry);
         self.settle(cx, key);
     }

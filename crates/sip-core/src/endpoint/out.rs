@@ -34,6 +34,10 @@ pub struct Counters {
     pub resent: u64,
     /// Requests of ours without an answer in time.
     pub timed_out: u64,
+    /// Requests of ours that nobody waits for.
+    pub probes: u64,
+    /// Of these, without an answer in time.
+    pub probes_unanswered: u64,
     /// Final responses to INVITE, 2xx or not, whose ACK never came.
     pub acks_missing: u64,
     /// Server transactions now.

@@ -17,6 +17,7 @@
 //! | 2xx | T1, doubling to T2, on streams too | sends a 2xx again until its ACK (section 13.3.1.4) | server INVITE, Accepted |
 //! | trying | 200 ms | sends 100 if nothing else was (section 17.2.1) | server INVITE, Proceeding |
 //! | cancelled | 64 T1 | gives up an INVITE whose CANCEL had no effect (section 9.1) | client INVITE, Proceeding |
+//! | probe | 3 s | gives a request up that nobody waits for | client other, Trying and Proceeding |
 //! | forgotten | 64 T1 | drops a request that was never answered: its sender gave up | server other, Trying and Proceeding |
 
 use std::collections::BTreeSet;
@@ -33,6 +34,8 @@ pub(super) const T2: Duration = Duration::from_secs(4);
 pub(super) const T4: Duration = Duration::from_secs(5);
 /// Timers B, F, H, J, L, M and our own of that length.
 pub(super) const T1_64: Duration = Duration::from_secs(32);
+/// How long a request that nobody waits for is repeated: twice on datagrams.
+pub(super) const PROBE: Duration = Duration::from_secs(3);
 /// Timer D.
 pub(super) const D: Duration = Duration::from_secs(32);
 /// When an INVITE that nobody answered yet gets 100.

@@ -146,3 +146,57 @@ fn responses_that_belong_to_nothing_are_strays() {
     bench.command(SipCommand::Respond { key: ServerKey(99), message: late });
     assert_eq!(bench.endpoint.counters().late_responses, 1);
 }
+
+/// An OPTIONS of ours of which nobody wants to hear.
+fn probe(bench: &mut Bench, key: u64) -> (Vec<Message>, Vec<SipEvent>) {
+    let message = Message::request(Method::Options, &"sip:bob@b")
+        .header(Header::From, "<sip:a@b>;tag=f")
+        .header(Header::To, "<sip:bob@b>")
+        .header(Header::CallId, format!("c{key}"))
+        .header(Header::CSeq, "1 OPTIONS")
+        .build();
+    bench.command(SipCommand::Probe { key: ClientKey(key), flow: flow(UDP), message })
+}
+
+#[test]
+fn a_probe_is_repeated_twice_and_reports_nothing() {
+    let mut bench = Bench::new();
+    probe(&mut bench, 1);
+    let mut at = Vec::new();
+    for step in 1..=400_u32 {
+        bench.wait(100);
+        let (sent, events) = bench.drain();
+        assert!(events.is_empty(), "{events:?}");
+        at.extend(sent.iter().map(|_| step * 100));
+        assert_eq!(bench.endpoint.counters().client_transactions, usize::from(step < 30));
+    }
+    assert_eq!(at, [500, 1_500]);
+    let counters = bench.endpoint.counters();
+    assert_eq!((counters.probes, counters.probes_unanswered, counters.timed_out), (1, 1, 0));
+}
+
+#[test]
+fn a_probe_that_is_answered_is_over_whatever_the_answer() {
+    for status in [StatusCode::OK, StatusCode::CALL_DOES_NOT_EXIST, StatusCode::BUSY_HERE] {
+        let mut bench = Bench::new();
+        let (sent, _) = probe(&mut bench, 1);
+        assert_eq!(crate::owner_of(sent[0].via().unwrap().branch().unwrap()), Some(0xfeed));
+        let (_, events) = respond(&mut bench, &sent[0], status, "t");
+        assert!(events.is_empty(), "{events:?}");
+        let counters = bench.endpoint.counters();
+        assert_eq!((counters.client_transactions, counters.probes_unanswered, counters.strays), (0, 0, 0));
+        assert_eq!(bench.endpoint.deadline(), None);
+    }
+}
+
+#[test]
+fn a_probe_finds_no_room_or_no_way_without_a_word() {
+    let mut bench = Bench::limited(Limits { client_transactions: 1, ..Limits::default() });
+    probe(&mut bench, 1);
+    let (sent, events) = probe(&mut bench, 2);
+    assert!(sent.is_empty() && events.is_empty());
+    bench.endpoint.transport_failed(bench.now(), flow(UDP));
+    assert!(bench.drain().1.is_empty());
+    let counters = bench.endpoint.counters();
+    assert_eq!((counters.client_transactions, counters.probes_unanswered, counters.refused), (0, 1, 1));
+}
