@@ -73,14 +73,13 @@ impl Admin {
     fn report(&self) -> NodeReport {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let switch = snapshot.switch.as_ref();
-        let calls = switch.map_or(0, |switch| switch.active_calls);
         NodeReport {
             role: Role::SipNode,
             name: self.name.clone(),
             incarnation: self.incarnation,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            service: service(switch.is_some_and(|switch| switch.draining), calls),
-            calls,
+            service: service(&snapshot),
+            calls: snapshot.open_calls(),
             registrations: switch.map_or(0, |switch| switch.registrations),
             documents: snapshot.documents.clone(),
             rejected: self.config.borrow().rejected.clone(),
@@ -91,11 +90,12 @@ impl Admin {
     }
 }
 
-fn service(draining: bool, calls: u32) -> Service {
-    match (draining, calls) {
-        (false, _) => Service::Serving,
-        (true, 0) => Service::Drained,
-        (true, _) => Service::Draining,
+/// Drained is only who has nothing left to say either: the operator takes its way to callers away then.
+fn service(snapshot: &Snapshot) -> Service {
+    match &snapshot.switch {
+        Some(switch) if switch.draining && snapshot.is_over() => Service::Drained,
+        Some(switch) if switch.draining => Service::Draining,
+        _ => Service::Serving,
     }
 }
 

@@ -42,6 +42,8 @@ pub struct SwitchStatus {
     pub ready: bool,
     /// Calls that have not ended.
     pub active_calls: u32,
+    /// Calls that have ended and wait for the statistics of their media-node: their record is not closed yet.
+    pub closing_calls: u32,
     /// Bindings that have not expired.
     pub registrations: u32,
     /// New calls are refused.
@@ -124,9 +126,11 @@ impl Switch {
     /// What is served now.
     pub fn status(&self, now: Now) -> SwitchStatus {
         let active = self.calls.values().filter(|call| call.is_active()).count();
+        let closing = self.calls.len().saturating_sub(active);
         SwitchStatus {
             ready: self.core.nodes.any_ready() && !self.core.drain.is_on(),
             active_calls: u32::try_from(active).unwrap_or(u32::MAX),
+            closing_calls: u32::try_from(closing).unwrap_or(u32::MAX),
             registrations: self.core.registrations.count(now.wall.0),
             draining: self.core.drain.is_on(),
             media_nodes: self.core.nodes.status(),

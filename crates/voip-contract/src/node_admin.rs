@@ -86,7 +86,7 @@ pub struct NodeReport {
     pub version: String,
     /// Whether it takes calls.
     pub service: Service,
-    /// Calls of a sip-node that have not ended; sessions of a media-node.
+    /// Calls of a sip-node whose record is not closed; sessions of a media-node.
     pub calls: u32,
     /// Bindings of a sip-node that have not expired.
     pub registrations: u32,

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
 use call_core::store::StoreReply;
-use call_core::{Action, Event, MediaEvent, Switch};
+use call_core::{Action, AdminOrder, Event, MediaEvent, Switch};
 use sip_core::{
     ClientKey, Endpoint, Flow, Instant, ListenerId, Now, SipCommand, SipEvent, SipOutput, Transport,
 };
@@ -49,6 +49,7 @@ pub(crate) struct Decider {
     /// Requests of ours without a final response. The transaction layer limits their number.
     unanswered: HashSet<ClientKey>,
     store_refused: u64,
+    ending: bool,
     stopping: bool,
 }
 
@@ -63,6 +64,7 @@ impl Decider {
             pending: VecDeque::new(),
             unanswered: HashSet::new(),
             store_refused: 0,
+            ending: false,
             stopping: false,
         }
     }
@@ -128,7 +130,10 @@ impl Decider {
                     self.parts.fingerprints = loaded.fingerprints;
                     events.push(Event::Config(loaded.documents));
                 }
-                Control::Admin(order) => events.push(Event::Admin(order)),
+                Control::Admin(order) => {
+                    self.ending |= order == AdminOrder::EndCalls;
+                    events.push(Event::Admin(order));
+                }
                 Control::Contacts(aor, answer) => {
                     let now_ms = self.parts.clock.now().wall.0;
                     // Whoever asked may have given up.
@@ -237,10 +242,11 @@ impl Decider {
     }
 
     fn publish(&mut self, now: Now) {
-        let Self { parts, media, transport, store_refused, unanswered, .. } = self;
+        let Self { parts, media, transport, store_refused, unanswered, ending, .. } = self;
         let Parts { board, switch, endpoint, fingerprints, facts, .. } = parts;
         board.publish(now, || Snapshot {
             switch: Some(switch.status(now)),
+            ending: *ending,
             unanswered: unanswered.len(),
             documents: fingerprints.clone(),
             transport: *transport,

@@ -22,6 +22,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 pub(crate) struct Snapshot {
     /// What the switch serves; none before the decision thread has looked for the first time.
     pub(crate) switch: Option<SwitchStatus>,
+    /// The order to end all calls was obeyed before.
+    pub(crate) ending: bool,
     /// Requests of ours without a final response.
     pub(crate) unanswered: usize,
     /// Fingerprints of the documents that run, by file name.
@@ -39,10 +41,17 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether it was taken after an order to end all calls, and nobody waits for anything any more.
+    /// Whether new calls are refused, no record is open, and nobody waits for anything any more.
     pub(crate) fn is_over(&self) -> bool {
-        let over = |status: &SwitchStatus| status.draining && status.active_calls == 0;
-        self.switch.as_ref().is_some_and(over) && self.unanswered == 0
+        self.switch.as_ref().is_some_and(|status| status.draining)
+            && self.open_calls() == 0
+            && self.unanswered == 0
+    }
+
+    /// Calls whose record is not closed.
+    pub(crate) fn open_calls(&self) -> u32 {
+        let open = |status: &SwitchStatus| status.active_calls.saturating_add(status.closing_calls);
+        self.switch.as_ref().map_or(0, open)
     }
 }
 

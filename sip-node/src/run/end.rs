@@ -100,23 +100,29 @@ impl Leaving {
             return Patience::Left;
         }
         self.control.put(Control::Admin(AdminOrder::Leave { within })).await;
-        self.wait(within, signals).await.unwrap_or(Patience::Left)
+        self.wait(within, Snapshot::is_over, signals).await.unwrap_or(Patience::Left)
     }
 
     /// Ends all calls and waits until it is done.
     async fn end_calls(&mut self, signals: &mut Signals) -> Patience {
         self.control.put(Control::Admin(AdminOrder::EndCalls)).await;
-        self.wait(CALLS, signals).await.unwrap_or_else(|| {
+        let over = |snapshot: &Snapshot| snapshot.ending && snapshot.is_over();
+        self.wait(CALLS, over, signals).await.unwrap_or_else(|| {
             warn!(limit = ?CALLS, "not everybody has confirmed the end of the calls in time");
             Patience::Left
         })
     }
 
-    /// Waits until nobody waits for anything; none when that takes longer than `limit`.
-    async fn wait(&mut self, limit: Duration, signals: &mut Signals) -> Option<Patience> {
+    /// Waits until it is `over`; none when that takes longer than `limit`.
+    async fn wait(
+        &mut self,
+        limit: Duration,
+        over: impl Fn(&Snapshot) -> bool,
+        signals: &mut Signals,
+    ) -> Option<Patience> {
         tokio::select! {
             // An error means that the decision thread has ended.
-            _ = self.snapshot.wait_for(|snapshot| snapshot.is_over()) => Some(Patience::Left),
+            _ = self.snapshot.wait_for(|snapshot| over(snapshot)) => Some(Patience::Left),
             () = tokio::time::sleep(limit) => None,
             () = second(signals) => Some(Patience::Gone),
         }

@@ -53,6 +53,25 @@ fn a_drain_refuses_new_calls_answers_registrations_and_ends_with_the_last_call()
 }
 
 #[test]
+fn a_drain_waits_for_the_record_of_its_last_call() {
+    let place = Place::new();
+    let mut node = place.start_with(&["--drain", "60"]);
+    let _media = MediaNode::releasing_after(place.peers(), "default-0", Duration::from_millis(300));
+    node.wait_for("a media-node", |status| status.ready);
+    let caller = Phone::new(&place, "1001");
+    let (answer, _) = caller.invite("*43");
+    assert_eq!(answer.status(), Some(StatusCode::OK));
+    caller.in_dialog("ACK", &answer, 2);
+    node.signal("TERM");
+    node.wait_for("the drain", |status| !status.ready);
+    caller.in_dialog("BYE", &answer, 3);
+    assert_eq!(caller.final_response(&Method::Bye).status(), Some(StatusCode::OK));
+    assert_eq!(node.wait().code(), Some(0));
+    let records = place.cdrs();
+    assert_eq!(records.iter().map(|record| record.ended_by).collect::<Vec<_>>(), [Some(EndedBy::Caller)]);
+}
+
+#[test]
 fn calls_that_outlast_a_drain_end_by_bye_with_a_reason() {
     let place = Place::new();
     let mut node = place.start_with(&["--drain", "1"]);

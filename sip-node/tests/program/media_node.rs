@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use voip_contract::media::{
@@ -48,13 +49,28 @@ impl MediaNode {
         incarnation: u64,
         notices: Vec<MediaNotice>,
     ) -> Self {
+        Self::run(address, name, incarnation, notices, Duration::ZERO)
+    }
+
+    /// One that takes its time to release a session.
+    pub(crate) fn releasing_after(address: SocketAddr, name: &'static str, delay: Duration) -> Self {
+        Self::run(address, name, 7, Vec::new(), delay)
+    }
+
+    fn run(
+        address: SocketAddr,
+        name: &'static str,
+        incarnation: u64,
+        notices: Vec<MediaNotice>,
+        release: Duration,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (said, heard) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(address, announcement(name, incarnation), notices, said) => {}
+                    () = serve(address, announcement(name, incarnation), notices, said, release) => {}
                     _ = stopped => {}
                 }
             });
@@ -82,6 +98,7 @@ async fn serve(
     announcement: Announcement,
     notices: Vec<MediaNotice>,
     said: mpsc::Sender<ToMediaNode>,
+    release: Duration,
 ) {
     let mut stream = connect(address, &Security::Plaintext).await.unwrap();
     stream.outbound.send(FromMediaNode::Announce(announcement)).await.unwrap();
@@ -91,6 +108,9 @@ async fn serve(
     while let Some(Ok(message)) = stream.inbound.next().await {
         let _ = said.send(message.clone());
         if let ToMediaNode::Request(request) = message {
+            if matches!(request.operation, MediaOperation::Release) {
+                tokio::time::sleep(release).await;
+            }
             let result = Ok(outcome(request.operation));
             let reply = MediaReply { ticket: request.ticket, session: request.session, result };
             stream.outbound.send(FromMediaNode::Reply(reply)).await.unwrap();

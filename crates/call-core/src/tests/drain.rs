@@ -7,6 +7,7 @@ use voip_contract::Epoch;
 use voip_contract::admin::EndedBy;
 use voip_contract::node_admin::NodeOrder;
 
+use super::documents::node;
 use super::phone::Reaction;
 use super::world::World;
 use crate::{AdminOrder, Fact};
@@ -75,6 +76,24 @@ fn at_the_deadline_both_legs_hear_bye_with_a_reason_and_there_is_one_record() {
     assert!(world.is_draining(), "the deadline ends calls, not the drain");
     world.order(back(1));
     world.assert_over();
+}
+
+#[test]
+fn a_call_counts_until_its_media_node_has_given_its_statistics() {
+    let mut world = World::registered();
+    world.call("1001", "*43", Reaction::Ring);
+    world.order(drain(1, 60));
+    let busy = node(&world.busy_node());
+    world.media.get_mut(&busy).unwrap().silent = true;
+    world.act("1001", |phone, now| phone.hang_up(now, None));
+    let left = |world: &World| {
+        let status = world.switch.status(world.now());
+        (status.active_calls, status.closing_calls, world.records().len())
+    };
+    world.run_ms(500);
+    assert_eq!(left(&world), (0, 1, 0));
+    world.run_ms(600);
+    assert_eq!(left(&world), (0, 0, 1));
 }
 
 #[test]
