@@ -15,6 +15,7 @@ mod http;
 mod media;
 mod metrics;
 mod run;
+mod sent_by;
 mod store;
 mod threads;
 mod transport;

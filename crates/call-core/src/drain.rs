@@ -11,6 +11,9 @@ use crate::fact::Fact;
 use crate::timers::{Timer, TimerKey};
 use crate::turn::Turn;
 
+/// Least seconds after which a refused caller may try again.
+const RETRY_AFTER: u64 = 5;
+
 /// The drain that runs, if any.
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
@@ -28,9 +31,25 @@ impl Drain {
     pub(crate) fn is_on(&self) -> bool {
         self.until.is_some()
     }
+
+    /// Whether the process is going: what it knows of phones goes with it.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// How long calls that are left may last; zero without a drain.
+    fn left(&self, now: Instant) -> Duration {
+        self.until.map_or(Duration::ZERO, |until| now.until(until))
+    }
 }
 
 impl Turn<'_> {
+    /// Seconds after which a caller who gets 503 may try again: when a drain is over, and somebody else is there or
+    /// this sip-node is back.
+    pub(crate) fn retry_after(&self) -> u64 {
+        self.core.drain.left(self.now.instant).as_secs().max(RETRY_AFTER)
+    }
+
     /// The process is going: no new calls from here on, and an end to the others after `within`.
     pub(crate) fn leave(&mut self, within: Duration) {
         self.core.drain.leaving = true;

@@ -127,8 +127,10 @@ fn bindings(turn: &Turn, flow: Flow, request: &Message, list: &[NameAddr]) -> Re
     if path.iter().map(String::len).sum::<usize>() > MAX_VALUE_BYTES {
         return Err(bad());
     }
+    // Whoever comes next does not know this phone: it is to come back soon.
+    let most = if turn.core.drain.is_leaving() { MIN_EXPIRES } else { MAX_EXPIRES };
     let binding = |contact: &NameAddr| {
-        let seconds = granted(request, contact)?;
+        let seconds = granted(request, contact, most)?;
         let expires = turn.now.wall.after(Duration::from_secs(u64::from(seconds)));
         let text = contact.uri.to_string();
         if !contact.uri.is_sip() || text.len() > MAX_VALUE_BYTES {
@@ -151,8 +153,9 @@ fn bindings(turn: &Turn, flow: Flow, request: &Message, list: &[NameAddr]) -> Re
     list.iter().map(binding).collect()
 }
 
-/// Seconds granted to a contact: its own wish, else that of the request, else all there is to have. 0 removes it.
-fn granted(request: &Message, contact: &NameAddr) -> Result<u32, Refusal> {
+/// Seconds granted to a contact: its own wish, else that of the request, else all there is to have; never more than
+/// `most`. 0 removes it.
+fn granted(request: &Message, contact: &NameAddr, most: u32) -> Result<u32, Refusal> {
     let own = contact.params.get("expires").and_then(|value| value.parse::<u32>().ok());
     match own.or_else(|| request.expires()).unwrap_or(MAX_EXPIRES) {
         0 => Ok(0),
@@ -160,7 +163,7 @@ fn granted(request: &Message, contact: &NameAddr) -> Result<u32, Refusal> {
             Err(Refusal::new(StatusCode::INTERVAL_TOO_BRIEF, "interval-too-brief")
                 .with(Header::MinExpires, MIN_EXPIRES.to_string()))
         }
-        wished => Ok(wished.min(MAX_EXPIRES)),
+        wished => Ok(wished.min(most)),
     }
 }
 

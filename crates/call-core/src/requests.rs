@@ -11,8 +11,6 @@ use crate::turn::Turn;
 
 /// Methods that are understood, for Allow.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
-/// Seconds after which a refused caller may try again.
-pub(crate) const RETRY_AFTER: &str = "5";
 /// The only body that a call may begin with.
 pub(crate) const SDP: &str = "application/sdp";
 /// The only encoding of a body.
@@ -32,9 +30,9 @@ impl Refusal {
         Self { status, reason, headers: Vec::new() }
     }
 
-    /// 503 with Retry-After.
+    /// 503, which has Retry-After.
     pub(crate) fn overload(reason: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason).with(Header::RetryAfter, RETRY_AFTER.to_owned())
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason)
     }
 
     pub(crate) fn with(mut self, name: Header, value: String) -> Self {
@@ -47,6 +45,9 @@ impl Refusal {
         let mut response = respond_to(turn, request, self.status);
         for (name, value) in &self.headers {
             response = response.header(*name, value);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response = response.header(Header::RetryAfter, turn.retry_after());
         }
         turn.respond(key, response.build());
         turn.emit(Fact::Refused {

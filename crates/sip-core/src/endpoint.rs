@@ -67,7 +67,7 @@ pub struct EndpointConfig {
     pub incarnation: u64,
     /// Secret, and never used twice: tags and branches are made from it.
     pub seed: [u8; 32],
-    /// The listeners. A request for a flow of any other fails.
+    /// The listeners. A request for a flow of any other fails. See [`Endpoint::name_listeners`].
     pub sent_by: Vec<SentBy>,
     /// Added as User-Agent to requests that have none; empty: nothing is added.
     pub user_agent: String,
@@ -100,6 +100,12 @@ impl Endpoint {
             sent_by: config.sent_by,
             user_agent: config.user_agent,
         }
+    }
+
+    /// The listeners name themselves so from here on. Responses to what was sent before are still known: they are
+    /// matched by branch.
+    pub fn name_listeners(&mut self, sent_by: Vec<SentBy>) {
+        self.sent_by = sent_by;
     }
 
     /// Takes one datagram, or one message of a stream. What is no message is counted, and answered with 400 or 505 if

@@ -54,7 +54,7 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Port, 1 to 65535.
     pub port: u16,
-    /// What callers are told of it in new dialogs, where that is another address or port than the program was started
+    /// What callers are told of it in new dialogs and in Via, where that is another address or port than the program was started
     /// with. It may change while the program runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertised: Option<SocketAddr>,

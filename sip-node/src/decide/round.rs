@@ -1,6 +1,7 @@
 //! One turn after another: receive, queues, timers, and what follows from them.
 
 use std::collections::{HashSet, VecDeque};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use call_core::store::StoreReply;
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Fingerprints;
 use crate::facts::FactSink;
 use crate::media::MediaLinks;
+use crate::sent_by::sent_by;
 use crate::store::MemoryStore;
 use crate::transport::{Sent, TransportCounters, UdpListener, wait};
 
@@ -26,6 +28,8 @@ const BURST: usize = 256;
 /// What a decision thread is made of.
 pub(crate) struct Parts {
     pub(crate) clock: Clock,
+    /// What callers are told where the documents say nothing else.
+    pub(crate) advertised: IpAddr,
     pub(crate) listeners: Vec<UdpListener>,
     pub(crate) endpoint: Endpoint,
     pub(crate) switch: Switch,
@@ -128,6 +132,8 @@ impl Decider {
             match control {
                 Control::Config(loaded) => {
                     self.parts.fingerprints = loaded.fingerprints;
+                    let names = sent_by(self.parts.advertised, &loaded.documents.sip.listeners);
+                    self.parts.endpoint.name_listeners(names);
                     events.push(Event::Config(loaded.documents));
                 }
                 Control::Admin(order) => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use call_core::Switch;
 use call_core::config::{AdvertisedListener, Limits, SwitchConfig};
 use call_core::event::Documents;
-use sip_core::{Endpoint, EndpointConfig, Host, ListenerId, SentBy};
+use sip_core::{Endpoint, EndpointConfig};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use voip_contract::Incarnation;
@@ -31,6 +31,7 @@ use crate::facts::FactLog;
 use crate::http::{self, Token};
 use crate::media::MediaInput;
 use crate::metrics::{self, Totals};
+use crate::sent_by::sent_by;
 use crate::store::MemoryStore;
 use crate::threads::Threads;
 use crate::transport::{BindError, UdpListener};
@@ -103,6 +104,7 @@ pub(super) fn open(args: &Args) -> Result<Opened, RunError> {
     let clock = Clock::start();
     let parts = Parts {
         clock,
+        advertised,
         listeners,
         endpoint,
         switch,
@@ -200,15 +202,10 @@ fn endpoint_config(
     seed: [u8; 32],
     incarnation: Incarnation,
 ) -> EndpointConfig {
-    let sent_by = (0_u16..).zip(&documents.sip.listeners).map(|(index, listener)| SentBy {
-        listener: ListenerId(index),
-        host: Host::Ip(advertised),
-        port: listener.port,
-    });
     EndpointConfig {
         incarnation: incarnation.0,
         seed,
-        sent_by: sent_by.collect(),
+        sent_by: sent_by(advertised, &documents.sip.listeners),
         user_agent: SERVER.to_owned(),
         limits: sip_core::Limits::default(),
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sip_core::{Header, Method, StatusCode};
 
-use crate::calls::talk_between;
+use crate::calls::{talk, talk_between};
 use crate::node::{Place, sip_document, users_document};
 use crate::phone::Phone;
 
@@ -170,6 +170,30 @@ fn what_phones_are_told_is_the_advertised_address() {
         call.callee.answer(&bye, StatusCode::OK, false);
         assert_eq!(call.caller.final_response(&Method::Bye).status(), Some(StatusCode::OK));
     }
+}
+
+#[test]
+fn via_and_contact_name_the_address_that_documents_advertise() {
+    let place = Place::new();
+    let mut document = sip_document();
+    document["listeners"][0]["advertised"] = json!("203.0.113.5:31060");
+    place.write_sip(&document);
+    let node = place.start();
+    let call = talk(&place, &node);
+    for (header, wanted) in [(Header::Via, "UDP 203.0.113.5:31060;"), (Header::Contact, "203.0.113.5:31060>")]
+    {
+        assert!(call.invite.text(header).unwrap().contains(wanted), "{:?}", call.invite);
+    }
+
+    document["listeners"][0]["advertised"] = json!("203.0.113.6:31061");
+    document["fingerprint"] = json!("sip-2");
+    place.write_sip(&document);
+    node.wait_for("the new address", |status| status.documents["sip.json"] == "sip-2");
+    call.caller.in_dialog("BYE", &call.answer, 3);
+    let bye = call.callee.request(&Method::Bye);
+    assert!(bye.text(Header::Via).unwrap().contains("UDP 203.0.113.6:31061;"), "{bye:?}");
+    call.callee.answer(&bye, StatusCode::OK, false);
+    assert_eq!(call.caller.final_response(&Method::Bye).status(), Some(StatusCode::OK));
 }
 
 #[test]

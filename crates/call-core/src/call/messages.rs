@@ -5,7 +5,7 @@ use sip_core::{Flow, Header, Host, Message, Method, NameAddr, ServerKey, StatusC
 
 use super::{ActiveCall, CALLER};
 use crate::peer;
-use crate::requests::{ALLOW, RETRY_AFTER, SDP};
+use crate::requests::{ALLOW, SDP};
 use crate::state::{Binding, Leg};
 use crate::turn::Turn;
 
@@ -81,7 +81,7 @@ impl ActiveCall {
         let tag = self.leg(CALLER).map_or("", |leg| &leg.tag);
         let builder = response(turn, invite, None, tag, status, None).header(Header::Reason, reason);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            return builder.header(Header::RetryAfter, RETRY_AFTER).build();
+            return builder.header(Header::RetryAfter, turn.retry_after()).build();
         }
         builder.build()
     }

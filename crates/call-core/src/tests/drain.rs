@@ -43,7 +43,7 @@ fn new_calls_are_refused_registrations_answered_and_calls_go_on() {
     world.order(drain(1, 300));
     assert!(world.is_refused("1003"));
     let refusal = world.phone("1003").got.iter().find(|m| m.status().is_some_and(|s| s.code() == 503));
-    assert!(refusal.unwrap().text(Header::RetryAfter).is_some());
+    assert_eq!(refusal.unwrap().text(Header::RetryAfter).as_deref(), Some("299"));
     world.phone("1003").got.clear();
     world.register_all();
     assert_eq!(world.phone("1003").statuses(&Method::Register), [401, 200]);
@@ -165,4 +165,26 @@ fn a_process_that_is_going_is_not_brought_back_nor_held_up() {
     assert!(world.phone("1001").is_idle());
     world.assert_over();
     assert_eq!(world.record().q850, 41);
+}
+
+#[test]
+fn a_process_that_is_going_grants_registrations_for_a_short_while_and_says_when_to_try_again() {
+    let mut world = World::registered();
+    let expires = |world: &mut World| {
+        let contact = format!("<{}>;expires=100", world.phone("1001").contact);
+        world.act("1001", |phone, now| phone.register(now, &contact, &[]));
+        world.run_ms(500);
+        let answer = world.phone("1001").got.last().unwrap().contacts().unwrap();
+        answer.first().unwrap().params.get("expires").map(str::to_owned)
+    };
+    world.order(drain(1, 300));
+    assert_eq!(expires(&mut world).as_deref(), Some("100"), "it may be brought back");
+    world.order(AdminOrder::Leave { within: Duration::from_secs(50) });
+    assert_eq!(expires(&mut world).as_deref(), Some("30"));
+    for (pause, seconds) in [(10, "39"), (36, "5"), (10, "5")] {
+        world.run(Duration::from_secs(pause));
+        assert!(world.is_refused("1003"));
+        let refusal = world.phone("1003").got.iter().find(|m| m.status().is_some_and(|s| s.code() == 503));
+        assert_eq!(refusal.unwrap().text(Header::RetryAfter).as_deref(), Some(seconds));
+    }
 }

@@ -40,6 +40,19 @@ fn our_requests_name_this_incarnation_and_have_what_they_need() {
 }
 
 #[test]
+fn a_listener_that_is_renamed_still_hears_the_answers_to_what_it_sent_before() {
+    let mut bench = Bench::new();
+    let before = call(&mut bench, 1);
+    let host = Host::Ip(Ipv4Addr::new(203, 0, 113, 5).into());
+    bench.endpoint.name_listeners(vec![SentBy { listener: ListenerId(0), host, port: 31_060 }]);
+    let after = call(&mut bench, 2);
+    let via = after.via().unwrap();
+    assert_eq!((via.host.to_string(), via.port), ("203.0.113.5".into(), Some(31_060)));
+    let (sent, events) = respond(&mut bench, &before, StatusCode::BUSY_HERE, "t");
+    assert_eq!((sent[0].via().unwrap(), events.len()), (before.via().unwrap(), 1), "ACK and event");
+}
+
+#[test]
 fn a_cancel_waits_for_something_provisional() {
     let mut bench = Bench::new();
     let invite = call(&mut bench, 1);
