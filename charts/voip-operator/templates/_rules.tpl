@@ -2,8 +2,8 @@
 {{- define "voip-operator.namespace-rules" -}}
 - apiGroups: [voip.dev]
   resources: [voipclusters, dialplans, sipusers]
-  verbs: [get, list, watch]
-# Finalizers, and annotations that were served.
+  verbs: [list, watch]
+# Finalizers.
 - apiGroups: [voip.dev]
   resources: [voipclusters]
   verbs: [patch]
@@ -17,7 +17,7 @@
 # Created in dry-run only, to learn which network mode is admitted; deleted to restart a drained program.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments, daemonsets]
   verbs: [get, list, watch, create, patch, delete]

@@ -54,7 +54,7 @@ fn may(operator: &str, what: &str, namespace: &str) -> bool {
 const SERVED: &[&str] = &[
     "list voipclusters.voip.dev",
     "watch dialplans.voip.dev",
-    "get sipusers.voip.dev",
+    "list sipusers.voip.dev",
     "patch voipclusters.voip.dev",
     "patch voipclusters.voip.dev --subresource=status",
     "update voipclusters.voip.dev --subresource=finalizers",
@@ -70,12 +70,23 @@ const SERVED: &[&str] = &[
 ];
 
 /// Wherever it is served.
-const EVERYWHERE: &[&str] =
-    &["list nodes", "watch nodes", "create rtpportleases.voip.dev", "update rtpportleases.voip.dev"];
+const EVERYWHERE: &[&str] = &[
+    "list nodes",
+    "watch nodes",
+    "create rtpportleases.voip.dev",
+    "update rtpportleases.voip.dev",
+    "delete rtpportleases.voip.dev",
+    "patch rtpportleases.voip.dev --subresource=status",
+];
 
 const NEVER: &[&str] = &[
     "create pods --subresource=exec",
     "create pods --subresource=eviction",
+    "get pods",
+    "get voipclusters.voip.dev",
+    "patch rtpportleases.voip.dev",
+    "update rtpportleases.voip.dev --subresource=status",
+    "get nodes",
     "patch nodes",
     "update nodes --subresource=status",
     "delete nodes",
