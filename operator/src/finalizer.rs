@@ -1,5 +1,5 @@
-//! The end of a VoipCluster that is being deleted: no new calls, a while for those that are up, then the workloads go and
-//! their ports are given back.
+//! The end of a VoipCluster that is being deleted: no new calls, a while for those that are up, then the workloads go,
+//! after the last sip-node the Services, and the ports are given back.
 //!
 //! It needs nothing but what is observed: the spec may be invalid, the pods long gone, the operator new. Secrets and
 //! ConfigMaps end with their owner.
@@ -39,8 +39,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Before a look at what somebody else wrote.
 const OVERTAKEN: Duration = Duration::from_millis(300);
 
-/// What has pods, and what sends callers to them; everything else ends with its owner.
-const WORKLOADS: &[(&str, &str)] = &[("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", "Service")];
+/// What sends callers to the pods: the last to go.
+const SERVICE: &str = "Service";
+/// What has pods, and the way to them; everything else ends with its owner.
+const WORKLOADS: &[(&str, &str)] = &[("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", SERVICE)];
 
 /// How far the end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,8 @@ impl Deletion<'_> {
         if self.calls_may_be_up() {
             return (Ending::Wait(LOOK), Vec::new());
         }
-        let mut faults = at_once::all(going.iter().map(|it| self.delete(&owned, it)).collect()).await;
+        let now = going.iter().filter(|it| it.key.kind != SERVICE || self.nobody_answers());
+        let mut faults = at_once::all(now.map(|it| self.delete(&owned, it)).collect()).await;
         let runs = !self.observed.pods.is_empty() || !self.observed.media.is_empty();
         if (runs || !faults.is_empty()) && self.passed() < PODS {
             return (Ending::Wait(LOOK), faults);
@@ -109,6 +112,12 @@ impl Deletion<'_> {
                 Some(report) => !is_drained(report),
                 None => pod.ready || self.passed() < SILENT,
             })
+    }
+
+    /// Whether nobody is left who could use a way in: until then BYEs are repeated, and new callers are told that there is
+    /// nothing for them.
+    fn nobody_answers(&self) -> bool {
+        self.sip_nodes().next().is_none() || self.passed() >= PODS
     }
 
     fn sip_nodes(&self) -> impl Iterator<Item = &Pod> {

@@ -136,7 +136,7 @@ async fn callers_are_refused_and_calls_have_forty_seconds() {
 /// Whether calls are waited for.
 async fn waits(after_seconds: u64, pods: Vec<Pod>, reports: BTreeMap<String, NodeReport>) -> bool {
     let store = server(&[]);
-    let (key, object) = object("Service", "office-sip", "c1");
+    let (key, object) = object("Deployment", "office-sip", "c1");
     store.put(&path(&key), serde_json::to_value(&object).unwrap());
     let world = Observed { reports, ..observed(&store, after_seconds, pods) };
     end(&store.client(), &world, &Found::from([(key.clone(), object)])).await;
@@ -160,9 +160,8 @@ async fn a_sip_node_that_is_not_heard_is_waited_for_as_long_as_it_may_have_calls
     assert!(!waits(0, vec![pod("media", Component::Media, true)], BTreeMap::new()).await);
 }
 
-#[tokio::test]
-async fn workloads_and_services_of_this_owner_go_and_nothing_else() {
-    let store = server(&[]);
+/// What was made for the VoipCluster, and what was not.
+fn made(store: &Store) -> Found {
     let found = Found::from([
         object("DaemonSet", "office-media", "c1"),
         object("Deployment", "office-sip", "c1"),
@@ -173,15 +172,46 @@ async fn workloads_and_services_of_this_owner_go_and_nothing_else() {
     for (key, object) in &found {
         store.put(&path(key), serde_json::to_value(object).unwrap());
     }
-    let world = Observed {
-        reports: says(Service::Drained, 0),
-        ..observed(&store, 3, vec![sip(true), pod("media", Component::Media, true)])
-    };
+    found
+}
+
+/// Names of those that are still there.
+fn left<'a>(store: &Store, found: &'a Found) -> Vec<&'a str> {
+    let there = found.keys().filter(|key| store.object(&path(key)).is_some());
+    there.map(|key| key.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn workloads_of_this_owner_go_first_then_its_services_and_nothing_else() {
+    let store = server(&[]);
+    let found = made(&store);
+    let media = pod("media", Component::Media, true);
+    let leaving = Pod { ending: true, ..sip(true) };
+    for pods in [vec![sip(true), media.clone()], vec![leaving]] {
+        let world = Observed { reports: says(Service::Drained, 0), ..observed(&store, 3, pods) };
+        assert_eq!(end(&store.client(), &world, &found).await, (Ending::Wait(LOOK), vec![]));
+        assert_eq!(left(&store, &found), ["office-ca", "of-another", "office-peers"], "it still answers");
+    }
+    let world = observed(&store, 5, vec![media]);
     assert_eq!(end(&store.client(), &world, &found).await, (Ending::Wait(LOOK), vec![]));
-    let left: Vec<&str> =
-        found.keys().filter(|key| store.object(&path(key)).is_some()).map(|key| key.name.as_str()).collect();
-    assert_eq!(left, ["office-ca", "of-another"]);
+    assert_eq!(left(&store, &found), ["office-ca", "of-another"]);
     assert_eq!(finalizers(&store), json!(["somebody.else/first", FINALIZER]));
+}
+
+#[tokio::test]
+async fn services_go_after_a_minute_whoever_still_runs() {
+    let store = server(&[]);
+    let found = made(&store);
+    assert_eq!(
+        end(&store.client(), &observed(&store, 59, vec![sip(true)]), &found).await.0,
+        Ending::Wait(LOOK)
+    );
+    assert_eq!(left(&store, &found), ["office-ca", "of-another", "office-peers"]);
+    assert_eq!(
+        end(&store.client(), &observed(&store, 60, vec![sip(true)]), &found).await,
+        (Ending::Over, vec![])
+    );
+    assert_eq!(left(&store, &found), ["office-ca", "of-another"]);
 }
 
 #[tokio::test]
