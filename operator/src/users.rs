@@ -172,7 +172,8 @@ fn referring<'a>(users: &'a [SipUser], secret: &'a str) -> impl Iterator<Item = 
 }
 
 fn is_passing(error: &secrets::Error) -> bool {
-    matches!(error, secrets::Error::Secret(owned::Error::Api { .. } | owned::Error::Contended(_)))
+    use owned::Error::{Api, Contended, Former};
+    matches!(error, secrets::Error::Secret(Api { .. } | Contended(_) | Former(_)))
 }
 
 /// A generated password that a watch told.

@@ -80,6 +80,23 @@ async fn one_secret_that_fails_leaves_the_others() {
 }
 
 #[tokio::test]
+async fn nothing_is_known_of_a_user_whose_secret_goes_with_a_former_one() {
+    let (store, users) = (Store::default(), [user("alice", &json!({}))]);
+    let path = "/api/v1/namespaces/voip/secrets/alice-sip";
+    let former =
+        json!({"apiVersion": "voip.dev/v1alpha1", "kind": "SipUser", "name": "alice", "uid": "u-former"});
+    let metadata = json!({"name": "alice-sip", "uid": "s1", "ownerReferences": [former]});
+    store.put(path, json!({"metadata": metadata, "data": {"password": "eA=="}}));
+    let known = of(&store, &Referred::default(), &users).await;
+    assert_eq!(known.faults.iter().map(|fault| fault.reason).collect::<Vec<_>>(), [FaultReason::Conflict]);
+    assert_eq!(known.unknown, BTreeSet::from(["alice".to_owned()]));
+    assert!(known.generated.is_empty());
+    store.remove(path);
+    let known = of(&store, &Referred::default(), &users).await;
+    assert!(known.generated.contains_key("alice") && known.unknown.is_empty() && known.faults.is_empty());
+}
+
+#[tokio::test]
 async fn a_secret_that_cannot_be_read_for_a_moment_stays_as_it_was() {
     let store = Store::default();
     let path = "/api/v1/namespaces/voip/secrets/phones";
