@@ -27,6 +27,8 @@ pub struct Settings {
     pub groups: Vec<String>,
     /// Where the API server is said to be, when not where it is.
     pub server: Option<String>,
+    /// Namespace of the Lease by which it asks for leadership; none: it leads without asking.
+    pub elected_in: Option<String>,
     /// More arguments.
     pub arguments: Vec<String>,
 }
@@ -41,6 +43,7 @@ impl Settings {
             user: format!("operator-{}-{count}", std::process::id()),
             groups: vec!["system:masters".to_owned()],
             server: None,
+            elected_in: None,
             arguments: Vec::new(),
         }
     }
@@ -49,6 +52,13 @@ impl Settings {
     #[must_use]
     pub fn resync(mut self, seconds: u32) -> Self {
         self.arguments.extend(["--resync".to_owned(), seconds.to_string()]);
+        self
+    }
+
+    /// Leads only by a Lease in `namespace`.
+    #[must_use]
+    pub fn elected_in(mut self, namespace: &str) -> Self {
+        self.elected_in = Some(namespace.to_owned());
         self
     }
 
@@ -65,7 +75,8 @@ impl Settings {
             std::fs::File::options().create(true).append(true).open(&log).expect("the log is writable");
         let told = errors.metadata().map_or(0, |log| log.len());
         let child = Command::new(program())
-            .args(["--no-leader-election", "--http", "127.0.0.1:0", "--log-format", "json"])
+            .args(self.leadership())
+            .args(["--http", "127.0.0.1:0", "--log-format", "json"])
             .args(["--log", "info,voip_operator=debug", "--watch-namespaces", &self.namespaces.join(",")])
             .args([
                 "--signaling-image",
@@ -85,6 +96,13 @@ impl Settings {
             operator.address().ok_or_else(|| operator.log())
         });
         operator
+    }
+
+    fn leadership(&self) -> Vec<&str> {
+        match &self.elected_in {
+            Some(namespace) => vec!["--leader-election-namespace", namespace],
+            None => vec!["--no-leader-election"],
+        }
     }
 
     /// The administrator's, who speaks for this user.
