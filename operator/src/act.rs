@@ -11,7 +11,8 @@ use kube::{Api, ResourceExt as _};
 use voip_plan::objects::{Object, names, probe_pods, render};
 use voip_plan::status::Fault;
 use voip_plan::{
-    Component, DrainCause, NetworkMode, Observed, Order, Plan, PortsChange, ValidCluster, orders, plan,
+    Component, DrainCause, LeaseKey, MediaPod, NetworkMode, Observed, Order, Plan, PortsChange, ValidCluster,
+    orders, plan,
 };
 
 use crate::ClusterKey;
@@ -80,7 +81,7 @@ async fn apply(context: &Context, valid: &ValidCluster, plan: &Plan, seen: &Sigh
     let owned = Owned::new(context.client.clone(), &key.namespace, seen.cluster.uid().unwrap_or_default());
     if plan.network.mode != Some(NetworkMode::PodAddress) {
         context.memory(&key, |memory| {
-            memory.told(seen.observed.media.values().map(|set| set.lease.as_str()));
+            memory.told(seen.observed.media.values().map(|set| &set.lease));
             memory.made(new_daemon_sets(plan, &seen.observed));
         });
     }
@@ -109,18 +110,18 @@ async fn tell(context: &Context, plan: &Plan, seen: &Sight) -> Vec<Fault> {
 }
 
 /// The lease of a DaemonSet that is deleted although no pod of it is seen: one may be about to be made.
-fn without_pod(order: &Order, observed: &Observed) -> Option<String> {
+fn without_pod(order: &Order, observed: &Observed) -> Option<LeaseKey> {
     let Order::DeleteDaemonSet { name } = order else { return None };
     let has_pod = observed.pods.iter().any(|pod| pod.owner == *name);
     let set = observed.media.get(name).filter(|_| !has_pod)?;
-    Some(set.lease.clone()).filter(|lease| !lease.is_empty())
+    Some(set.lease.clone()).filter(|lease| !lease.id.is_empty())
 }
 
 /// Leases of DaemonSets that this plan makes. One that was deleted so that its ports can move is not made before they have.
-fn new_daemon_sets(plan: &Plan, observed: &Observed) -> Vec<String> {
-    let there: BTreeSet<&str> = observed.media.values().map(|set| set.lease.as_str()).collect();
+fn new_daemon_sets(plan: &Plan, observed: &Observed) -> Vec<LeaseKey> {
+    let there: BTreeSet<&LeaseKey> = observed.media.values().map(|set| &set.lease).collect();
     let made = plan.media.iter().filter(|pod| pod.ports_change != PortsChange::Moves);
-    made.map(|pod| pod.lease.clone()).filter(|lease| !there.contains(lease.as_str())).collect()
+    made.map(MediaPod::lease_key).filter(|lease| !there.contains(lease)).collect()
 }
 
 fn is_of_users(object: &DynamicObject) -> bool {
@@ -159,13 +160,13 @@ mod tests {
         let mut observed = voip_plan::invented_world(&resources.cluster);
         let valid = voip_plan::validate(&resources, &observed).unwrap();
         let mut plan = plan(&valid, &observed);
-        let leases: Vec<String> = plan.media.iter().map(|pod| pod.lease.clone()).collect();
+        let leases: Vec<LeaseKey> = plan.media.iter().map(MediaPod::lease_key).collect();
         assert_eq!((leases.len(), new_daemon_sets(&plan, &observed)), (2, leases.clone()));
         let there = voip_plan::MediaWorkload { lease: leases[0].clone(), rendered: String::new() };
         observed.media.insert("one".to_owned(), there);
         assert_eq!(new_daemon_sets(&plan, &observed), leases[1..]);
         plan.media[1].ports_change = PortsChange::Moves;
-        assert_eq!(new_daemon_sets(&plan, &observed), [""; 0]);
+        assert_eq!(new_daemon_sets(&plan, &observed), []);
     }
 
     fn order(cause: DrainCause) -> Order {
@@ -183,10 +184,11 @@ mod tests {
     #[test]
     fn a_pod_may_still_come_of_a_daemon_set_that_is_deleted_without_one() {
         let mut observed = Observed::empty(voip_plan::Environment::Kubernetes, 0);
-        let set = voip_plan::MediaWorkload { lease: "l".to_owned(), rendered: String::new() };
+        let lease = LeaseKey::said("l", Some("29998,29999"));
+        let set = voip_plan::MediaWorkload { lease: lease.clone(), rendered: String::new() };
         observed.media.insert("d".to_owned(), set);
         let order = Order::DeleteDaemonSet { name: "d".to_owned() };
-        assert_eq!(without_pod(&order, &observed).as_deref(), Some("l"));
+        assert_eq!(without_pod(&order, &observed), Some(lease));
         assert_eq!(without_pod(&Order::Return { pod: "p".to_owned() }, &observed), None);
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use kube::Client;
 use kube::runtime::events::Recorder;
 use voip_contract::Epoch;
-use voip_plan::ReservedPorts;
 use voip_plan::objects::Release;
+use voip_plan::{LeaseKey, ReservedPorts};
 
 use crate::ClusterKey;
 use crate::admission::Answers;
@@ -68,34 +68,34 @@ pub(crate) struct Memory {
     /// How often in a row something could not be done.
     pub(crate) failures: u32,
     /// Leases whose pod may appear although nothing that is watched says so, and until when.
-    expected: BTreeMap<String, Instant>,
+    expected: BTreeMap<LeaseKey, Instant>,
 }
 
 impl Memory {
     /// DaemonSets with these leases were made just now.
-    pub(crate) fn made(&mut self, leases: impl IntoIterator<Item = String>) {
+    pub(crate) fn made(&mut self, leases: impl IntoIterator<Item = LeaseKey>) {
         self.expect(leases, MADE);
     }
 
     /// Watches tell of DaemonSets with these leases: that they were made need not be remembered.
-    pub(crate) fn told<'a>(&mut self, leases: impl Iterator<Item = &'a str>) {
+    pub(crate) fn told<'a>(&mut self, leases: impl Iterator<Item = &'a LeaseKey>) {
         for lease in leases {
             self.expected.remove(lease);
         }
     }
 
     /// DaemonSets with these leases are deleted, and no pod of theirs was seen.
-    pub(crate) fn deleted(&mut self, leases: impl IntoIterator<Item = String>) {
+    pub(crate) fn deleted(&mut self, leases: impl IntoIterator<Item = LeaseKey>) {
         self.expect(leases, DELETED);
     }
 
-    fn expect(&mut self, leases: impl IntoIterator<Item = String>, time: Duration) {
+    fn expect(&mut self, leases: impl IntoIterator<Item = LeaseKey>, time: Duration) {
         let until = Instant::now() + time;
         self.expected.extend(leases.into_iter().map(|lease| (lease, until)));
     }
 
     /// Leases whose pod may appear.
-    pub(crate) fn expected(&mut self) -> BTreeSet<String> {
+    pub(crate) fn expected(&mut self) -> BTreeSet<LeaseKey> {
         let now = Instant::now();
         self.expected.retain(|_, until| *until > now);
         self.expected.keys().cloned().collect()
@@ -132,9 +132,10 @@ mod tests {
     #[test]
     fn what_watches_tell_of_need_not_be_remembered() {
         let mut memory = Memory::default();
-        memory.made(["a".to_owned(), "b".to_owned()]);
-        memory.told(["a"].into_iter());
-        assert_eq!(memory.expected(), BTreeSet::from(["b".to_owned()]));
+        let [a, b] = ["a", "b"].map(|id| LeaseKey::said(id, Some("29998,29999")));
+        memory.made([a.clone(), b.clone()]);
+        memory.told([&a].into_iter());
+        assert_eq!(memory.expected(), BTreeSet::from([b]));
         assert!(memory.next_expected().is_some_and(|next| next <= MADE + Duration::from_secs(1)));
     }
 }

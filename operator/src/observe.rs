@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use voip_api::{Dialplan, RtpPortLease, SipUser, VoipCluster};
 use voip_contract::config::{SIP_DOCUMENT, SipDocument};
 use voip_plan::objects::names;
-use voip_plan::{Environment, MediaWorkload, NetworkMode, Node, Observed, ReservedPorts};
+use voip_plan::{Environment, LeaseKey, MediaWorkload, NetworkMode, Node, Observed, ReservedPorts};
 
 pub use voip_plan::observe::{leases, media, nodes, pods, workloads};
 
@@ -54,7 +54,7 @@ pub fn sight(
     cluster: &Arc<VoipCluster>,
     shared: &Shared,
     scope: &Scope,
-    (reserved, made): (ReservedPorts, &BTreeSet<String>),
+    (reserved, made): (ReservedPorts, &BTreeSet<LeaseKey>),
     now_ms: u64,
 ) -> Sight {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
@@ -98,9 +98,15 @@ fn with_lost(kept: Vec<RtpPortLease>, shared: &Shared, nodes: &[Node]) -> Vec<Rt
 }
 
 /// The lease that the pods of a DaemonSet are started with; none for anything else.
-pub(crate) fn lease_of(object: &DynamicObject) -> Option<String> {
-    let annotations = object.data.pointer("/spec/template/metadata/annotations")?;
-    annotations.get(names::LEASE)?.as_str().map(str::to_owned)
+pub(crate) fn lease_of(object: &DynamicObject) -> Option<LeaseKey> {
+    let id = said(object, names::LEASE)?;
+    Some(LeaseKey::said(id, said(object, names::CONTROL)))
+}
+
+/// An annotation of the pods of a DaemonSet. There may be a thousand in each look, so their templates are not parsed for a
+/// few words.
+fn said<'a>(set: &'a DynamicObject, annotation: &str) -> Option<&'a str> {
+    set.data.pointer("/spec/template/metadata/annotations")?.get(annotation)?.as_str()
 }
 
 /// Those that are being deleted count no more.
@@ -126,14 +132,9 @@ fn sets(found: &BTreeMap<Key, Arc<DynamicObject>>) -> impl Iterator<Item = (&str
     of_kind.map(|(key, object)| (key.name.as_str(), object))
 }
 
-/// There may be a thousand in each look, so their templates are not parsed for two words.
 fn workload(set: &Arc<DynamicObject>) -> MediaWorkload {
-    let annotations = set.data.pointer("/spec/template/metadata/annotations");
-    let said = |name: &str| {
-        let word = annotations.and_then(|annotations| annotations.get(name)?.as_str());
-        word.unwrap_or_default().to_owned()
-    };
-    MediaWorkload { lease: said(names::LEASE), rendered: said(names::RENDERED) }
+    let rendered = said(set, names::RENDERED).unwrap_or_default().to_owned();
+    MediaWorkload { lease: lease_of(set).unwrap_or_default(), rendered }
 }
 
 /// None for what the server would never have taken.
@@ -148,7 +149,7 @@ fn mode(cluster: &VoipCluster, found: &BTreeMap<Key, Arc<DynamicObject>>) -> Opt
         .or_else(|| sets(found).find_map(|(_, set)| media::mode(&parse(set)?)))
 }
 
-fn ended(uid: &str, observed: &Observed, made: &BTreeSet<String>) -> BTreeSet<String> {
+fn ended(uid: &str, observed: &Observed, made: &BTreeSet<LeaseKey>) -> BTreeSet<LeaseKey> {
     let kept = observed.media.values().map(|MediaWorkload { lease, .. }| lease.clone());
     let kept = kept.chain(made.iter().cloned()).collect();
     leases::ended(uid, &observed.leases, &observed.pods, &kept, &observed.nodes)

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use kube::{Api, ResourceExt as _};
 use voip_api::RtpPortLease;
+use voip_plan::LeaseKey;
 
 use crate::apply::leases::{self, LeaseError};
 use crate::context::Context;
@@ -26,8 +27,9 @@ pub(crate) async fn collect(context: &Context, now_ms: u64) {
     let pods: Vec<_> = scope.pods.all().iter().filter_map(|pod| pods::pod(pod)).collect();
     let nodes: Vec<_> = shared.nodes.all().iter().map(|node| nodes::node(node)).collect();
     let sets = scope.owned.iter().flat_map(crate::world::watch::Known::all);
-    let kept: BTreeSet<String> = sets.filter_map(|set| lease_of(&set)).collect();
-    let ended: BTreeSet<String> = orphaned.flat_map(|uid| ended(uid, &found, &pods, &kept, &nodes)).collect();
+    let kept: BTreeSet<LeaseKey> = sets.filter_map(|set| lease_of(&set)).collect();
+    let ended: BTreeSet<LeaseKey> =
+        orphaned.flat_map(|uid| ended(uid, &found, &pods, &kept, &nodes)).collect();
     let written = voip_plan::orphans(&found, &alive, |namespace| scope.serves(namespace), &ended, now_ms);
     match leases::write(&Api::all(context.client.clone()), &written, &found).await {
         Ok(_) => {}

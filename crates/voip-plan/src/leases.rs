@@ -6,6 +6,7 @@
 mod book;
 mod foreign;
 mod held;
+mod key;
 mod orphans;
 mod room;
 
@@ -21,6 +22,7 @@ use crate::validate::{Pool, ValidCluster};
 
 pub use book::lease_object_name;
 use book::{Book, Misfits};
+pub use key::LeaseKey;
 pub use orphans::orphans;
 
 /// Control ports of a program: gRPC, then HTTP.

@@ -45,7 +45,7 @@ pub use capacity::Capacity;
 pub use documents::Documents;
 pub use invented::invented_world;
 pub use laptop::{LAPTOP_NODES, LAPTOP_SPACE, laptop_world};
-pub use leases::{lease_object_name, orphans};
+pub use leases::{LeaseKey, lease_object_name, orphans};
 pub use observed::{
     Admission, Component, Environment, MediaWorkload, Node, Observed, Pod, SignalingService, Taint, Verdict,
     Workload,

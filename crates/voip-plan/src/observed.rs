@@ -7,6 +7,7 @@ use voip_api::{PORT_SPACE_LABEL, PortSpace, PortSpaceType, RtpPortLease, TaintEf
 use voip_contract::node_admin::NodeReport;
 
 use crate::addresses::Address;
+use crate::leases::LeaseKey;
 use crate::plan::NetworkMode;
 use crate::ports::ReservedPorts;
 
@@ -28,8 +29,8 @@ pub struct Observed {
     pub nodes: Vec<Node>,
     /// The lease objects, those of other clusters included.
     pub leases: Vec<RtpPortLease>,
-    /// Ids of leases whose pod was seen to end, or of which it is known that there is none.
-    pub ended: BTreeSet<String>,
+    /// Leases whose pod was seen to end, or of which it is known that there is none.
+    pub ended: BTreeSet<LeaseKey>,
     /// The address of a laptop; none in Kubernetes, where it follows from the Service, a pod or a node.
     pub ingress: Option<Address>,
     /// Port ranges that this world keeps for itself.
@@ -157,8 +158,8 @@ pub struct Pod {
     pub component: Component,
     /// Name of the DaemonSet or `ReplicaSet` that owns it.
     pub owner: String,
-    /// The lease that it was started with (annotation `voip.dev/lease`); none for a sip-node.
-    pub lease: Option<String>,
+    /// The lease that it was started with (annotations `voip.dev/lease` and `voip.dev/control`); none for a sip-node.
+    pub lease: Option<LeaseKey>,
     /// Fingerprint of the template that it was made from (annotation `voip.dev/rendered`).
     pub rendered: String,
     /// The node that it runs on, once it was scheduled.
@@ -178,8 +179,8 @@ pub struct Pod {
 /// A DaemonSet that runs one media-node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MediaWorkload {
-    /// The lease that its pod is started with (annotation `voip.dev/lease` of the template).
-    pub lease: String,
+    /// The lease that its pod is started with (annotations `voip.dev/lease` and `voip.dev/control` of the template).
+    pub lease: LeaseKey,
     /// Fingerprint of its newest pod template (annotation `voip.dev/rendered` of the template). A pod with another one
     /// is to be replaced.
     pub rendered: String,

@@ -12,7 +12,7 @@ use crate::addresses::{self, Address, AddressSource};
 use crate::capacity::{self, Capacity};
 use crate::digest;
 use crate::documents::{self, Documents};
-use crate::leases::{self, Granted, Want};
+use crate::leases::{self, Granted, LeaseKey, Want};
 use crate::network;
 use crate::nodes::{self, some_of};
 use crate::objects::names;
@@ -222,6 +222,13 @@ pub struct MediaPod {
     /// Whether its ports become others.
     #[serde(skip_serializing_if = "PortsChange::is_none")]
     pub ports_change: PortsChange,
+}
+
+impl MediaPod {
+    /// Its lease.
+    pub fn lease_key(&self) -> LeaseKey {
+        LeaseKey { id: self.lease.clone(), control: Some(self.control.grpc) }
+    }
 }
 
 /// What becomes of the ports of a media-node. They never move while its pod lives.

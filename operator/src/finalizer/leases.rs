@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use voip_api::{Lease, LeaseState, RtpPortLease};
-use voip_plan::Observed;
+use voip_plan::{LeaseKey, Observed};
 
 /// How long ports stay quarantined beyond the drain deadline, milliseconds.
 const QUARANTINE_MS: u64 = 120_000;
@@ -20,7 +20,7 @@ pub(super) fn settled(uid: &str, observed: &Observed, drain_seconds: u32) -> Vec
     touched
         .map(|object| {
             let mut object = object.clone();
-            object.spec.leases.retain(|lease| !ours(lease) || !observed.ended.contains(&lease.id));
+            object.spec.leases.retain(|lease| !ours(lease) || !observed.ended.contains(&LeaseKey::of(lease)));
             for lease in object.spec.leases.iter_mut().filter(|lease| ours(lease)) {
                 lease.state = LeaseState::Quarantined;
                 lease.release_after.get_or_insert_with(|| release_after.clone());

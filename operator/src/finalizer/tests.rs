@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use voip_api::RtpPortLease;
 use voip_contract::node_admin::Role;
 use voip_plan::status::FaultReason;
-use voip_plan::{Environment, MediaWorkload};
+use voip_plan::{Environment, LeaseKey, MediaWorkload};
 
 use super::*;
 use crate::testing::programs::{Program, authority, identity, office, report, soon, until};
@@ -28,6 +28,10 @@ fn cluster(finalizers: &[&str]) -> Value {
 fn lease(id: &str, cluster: &str) -> Value {
     json!({"id": id, "clusterUID": cluster, "nodeUID": "n1", "state": "Active",
         "rtp": {"start": 16_384, "length": 64}, "control": {"start": 29_996, "length": 2}})
+}
+
+fn ours() -> LeaseKey {
+    LeaseKey { id: OURS.to_owned(), control: Some(29_996) }
 }
 
 fn lease_object(leases: &[Value]) -> Value {
@@ -217,7 +221,7 @@ async fn services_go_after_a_minute_whoever_still_runs() {
 #[tokio::test]
 async fn ports_of_pods_that_were_seen_to_end_are_free_and_the_cluster_goes() {
     let store = server(&[lease(OURS, "c1"), lease(THEIRS, "c2")]);
-    let world = Observed { ended: BTreeSet::from([OURS.to_owned()]), ..observed(&store, 8, vec![]) };
+    let world = Observed { ended: BTreeSet::from([ours()]), ..observed(&store, 8, vec![]) };
     assert_eq!(end(&store.client(), &world, &Found::new()).await, (Ending::Over, vec![]));
     assert_eq!(finalizers(&store), json!(["somebody.else/first"]));
     assert_eq!(store.object(LEASES).unwrap()["spec"]["leases"], json!([lease(THEIRS, "c2")]));
@@ -258,7 +262,7 @@ async fn what_is_not_ours_to_end_any_more_is_over() {
 #[tokio::test]
 async fn somebody_who_writes_at_the_same_time_is_let_first() {
     let store = server(&[lease(OURS, "c1")]);
-    let world = Observed { ended: BTreeSet::from([OURS.to_owned()]), ..observed(&store, 8, vec![]) };
+    let world = Observed { ended: BTreeSet::from([ours()]), ..observed(&store, 8, vec![]) };
     let theirs = lease_object(&[lease(OURS, "c1"), lease(THEIRS, "c2")]);
     store.put(LEASES, theirs);
     assert_eq!(end(&store.client(), &world, &Found::new()).await, (Ending::Wait(OVERTAKEN), vec![]));

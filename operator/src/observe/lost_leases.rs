@@ -56,7 +56,7 @@ fn recorded<'n>(
         namespace: object.namespace().unwrap_or_default(),
         name: object.labels().get(CLUSTER_LABEL)?.clone(),
     };
-    let id = seen.lease?;
+    let id = seen.lease?.id;
     let is_own = id.strip_prefix(&format!("{cluster}/"))?.ends_with(&format!("@{}", node.name));
     let annotation = |name: &str| object.annotations().get(name);
     let lease = Lease {

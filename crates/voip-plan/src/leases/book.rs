@@ -1,5 +1,6 @@
 //! The lease objects while they are worked on: one page for each port space.
 
+mod guests;
 mod misfits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -9,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use voip_api::{Lease, LeaseState, PortSpace, PortSpaceType, PortSpan, RtpPortLease, RtpPortLeaseSpec};
 
 use super::foreign::Finders;
-use super::{CONTROL_PORTS, LeaseId, MAX_LEASES, QUARANTINE_MS, Want, forget_foreign, reserved};
+use super::{CONTROL_PORTS, LeaseId, LeaseKey, MAX_LEASES, QUARANTINE_MS, Want, forget_foreign, reserved};
 use crate::digest;
 use crate::observed::Observed;
 use crate::ports::{PortRange, Taken};
@@ -32,6 +33,8 @@ pub(super) struct Book<'a> {
 pub(super) struct Page {
     pub(super) object: RtpPortLease,
     pub(super) leases: BTreeMap<String, Lease>,
+    /// Leases of other spaces whose nodes are in this one now: what was started with them still has its sockets there.
+    pub(super) guests: Vec<Lease>,
     /// Ports that nobody may be given.
     pub(super) taken: Taken,
     /// Ids of leases without a pod that are not as wanted.
@@ -67,6 +70,7 @@ impl<'a> Book<'a> {
                 status: None,
             },
             leases: BTreeMap::new(),
+            guests: Vec::new(),
             taken: reserved.clone(),
             movable: BTreeSet::new(),
             ours: false,
@@ -87,7 +91,8 @@ impl<'a> Book<'a> {
     pub(super) fn settle(&mut self, wants: &[Want<'_>]) {
         let wanted: HashMap<(&PortSpace, &str), &Want<'_>> =
             wants.iter().map(|want| ((&want.space, want.id.as_str()), want)).collect();
-        let nodes: HashSet<&str> = self.observed.nodes.iter().map(|node| node.name.as_str()).collect();
+        let nodes: HashSet<(&str, &str)> =
+            self.observed.nodes.iter().map(|node| (node.name.as_str(), node.uid.as_str())).collect();
         let (valid, observed, range) = (self.valid, self.observed, self.range);
         for (space, page) in &mut self.pages {
             page.leases.retain(|id, lease| {
@@ -95,7 +100,7 @@ impl<'a> Book<'a> {
                     return true;
                 };
                 page.ours = true;
-                let ended = observed.ended.contains(id.as_str());
+                let ended = observed.ended.contains(&LeaseKey::of(lease));
                 match wanted.get(&(space, id.as_str())) {
                     Some(want) => {
                         if ended && !is_as_wanted(lease, want, range) {
@@ -105,15 +110,18 @@ impl<'a> Book<'a> {
                         true
                     }
                     None if ended => false,
-                    None => abandon(lease, nodes.contains(parsed.node), valid, observed.now_ms),
+                    None => {
+                        let same_node = nodes.contains(&(parsed.node, lease.node_uid.as_str()));
+                        abandon(lease, same_node, valid, observed.now_ms)
+                    }
                 }
             });
             for lease in page.leases.values() {
-                page.taken.insert_span(Some(lease.control));
-                page.taken.insert_span(lease.rtp);
+                page.taken.insert_lease(lease);
             }
             page.hold_foreign();
         }
+        self.seat_guests();
     }
 
     /// Grants what has room. A lease that moves makes room for others, so this goes on until nothing changes: each
@@ -203,7 +211,7 @@ impl<'a> Book<'a> {
         let found = page.find(want, range, preferred, valid);
         let changed = found.is_some();
         if let Some(lease) = found.or(old) {
-            page.hold(&lease);
+            page.taken.insert_lease(&lease);
             page.leases.insert(want.id.clone(), lease);
         }
         changed
@@ -229,23 +237,21 @@ impl<'a> Book<'a> {
 }
 
 impl Page {
-    fn hold(&mut self, lease: &Lease) {
-        self.taken.insert_span(Some(lease.control));
-        self.taken.insert_span(lease.rtp);
-    }
-
     fn hold_foreign(&mut self) {
         for foreign in &self.object.spec.foreign {
             self.taken.insert_range(PortRange::new(foreign.port, foreign.port));
         }
     }
 
-    /// Frees the ports of a lease, except those that it held although they are reserved or foreign.
+    /// Frees the ports of a lease, except those that it held although they are reserved, foreign or a guest's.
     fn release(&mut self, lease: &Lease, reserved: &Taken) {
         for span in [Some(lease.control), lease.rtp].into_iter().flatten() {
             self.taken.remove(u32::from(span.start), u32::from(span.start) + u32::from(span.length));
         }
         self.taken.merge(reserved);
+        for guest in &self.guests {
+            self.taken.insert_lease(guest);
+        }
         self.hold_foreign();
     }
 
@@ -320,11 +326,12 @@ fn renew(lease: &mut Lease, want: &Want<'_>, valid: &ValidCluster) {
     lease.node_uid.clone_from(&want.node.uid);
 }
 
-/// A lease that is not wanted any more and whose pod nobody saw end. False: its ports are free.
-fn abandon(lease: &mut Lease, node_is_there: bool, valid: &ValidCluster, now_ms: u64) -> bool {
+/// A lease that is not wanted any more and whose pod nobody saw end. Without the very machine that it was granted for
+/// (`same_node`) nobody ever will. False: its ports are free.
+fn abandon(lease: &mut Lease, same_node: bool, valid: &ValidCluster, now_ms: u64) -> bool {
     match lease.state {
         LeaseState::Quarantined if lease.release_after.is_some() => return !is_released(lease, now_ms),
-        _ if node_is_there => lease.state = LeaseState::Draining,
+        _ if same_node => lease.state = LeaseState::Draining,
         _ => {
             let drain_ms = u64::from(valid.drain_seconds) * 1000;
             quarantine(lease, now_ms.saturating_add(drain_ms).saturating_add(QUARANTINE_MS));
@@ -356,8 +363,8 @@ fn span(start: u32, length: u32) -> PortSpan {
 }
 
 impl Taken {
-    fn insert_span(&mut self, span: Option<PortSpan>) {
-        if let Some(span) = span {
+    fn insert_lease(&mut self, lease: &Lease) {
+        for span in [Some(lease.control), lease.rtp].into_iter().flatten() {
             self.insert(u32::from(span.start), u32::from(span.start) + u32::from(span.length));
         }
     }

@@ -19,7 +19,8 @@ impl<'a> Finders<'a> {
         let mut pods: Vec<&Pod> = observed.pods.iter().collect();
         // Of a pod that ends and the one after it, the newer counts.
         pods.sort_by_key(|pod| (!pod.ending, &pod.name));
-        let finder = |pod: &'a Pod| Some((pod.lease.as_deref()?, (pod, observed.reports.get(&pod.name)?)));
+        let finder =
+            |pod: &'a Pod| Some((pod.lease.as_ref()?.id.as_str(), (pod, observed.reports.get(&pod.name)?)));
         Self(pods.into_iter().filter_map(finder).collect())
     }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use voip_api::{Lease, RtpPortLease};
 
 use super::book::{is_released, quarantine};
-use super::{LeaseId, QUARANTINE_MS, forget_foreign};
+use super::{LeaseId, LeaseKey, QUARANTINE_MS, forget_foreign};
 
 /// The longest `spec.drain.timeoutSeconds` there can be, milliseconds: what that of the cluster was is not known any more.
 const LONGEST_DRAIN_MS: u64 = 86_400_000;
 
 /// The objects to be written because leases in them are of clusters that are gone. Those whose pod was seen to end
-/// (`ended`, ids) are free; others are quarantined, and free when that is over.
+/// (`ended`) are free; others are quarantined, and free when that is over.
 ///
 /// `alive` has the UIDs of all `VoipCluster`s that there are in the namespaces that are `watched`; leases of other
 /// namespaces are not judged.
@@ -19,7 +19,7 @@ pub fn orphans(
     leases: &[RtpPortLease],
     alive: &BTreeSet<String>,
     watched: impl Fn(&str) -> bool,
-    ended: &BTreeSet<String>,
+    ended: &BTreeSet<LeaseKey>,
     now_ms: u64,
 ) -> Vec<RtpPortLease> {
     let is_orphan = |lease: &Lease| {
@@ -35,8 +35,8 @@ pub fn orphans(
     leases.iter().filter_map(judged).collect()
 }
 
-fn stays(lease: &mut Lease, ended: &BTreeSet<String>, now_ms: u64) -> bool {
-    if ended.contains(&lease.id) || is_released(lease, now_ms) {
+fn stays(lease: &mut Lease, ended: &BTreeSet<LeaseKey>, now_ms: u64) -> bool {
+    if ended.contains(&LeaseKey::of(lease)) || is_released(lease, now_ms) {
         return false;
     }
     if lease.release_after.is_none() {

@@ -80,7 +80,7 @@ fn owners(valid: &ValidCluster, observed: &Observed, page: &Page) -> String {
             *held.entry(owner).or_default() += PortRange::new(first, last).count();
         }
     };
-    for lease in page.leases.values() {
+    for lease in page.leases.values().chain(&page.guests) {
         let owner = LeaseId::parse(&lease.id).map_or_else(
             || format!("lease {}", lease.id),
             |id| format!("VoipCluster {}/{}", id.namespace, id.cluster),

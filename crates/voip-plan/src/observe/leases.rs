@@ -6,24 +6,26 @@ use std::collections::BTreeSet;
 
 use voip_api::RtpPortLease;
 
+use crate::leases::LeaseKey;
 use crate::observed::{Node, Pod};
 
-/// Ids of leases of the VoipCluster with this UID whose pod has ended: no pod and no `DaemonSet` has the lease, and the
-/// very node that it was granted for is there and well, so that its kubelet has told the truth.
+/// Leases of the VoipCluster with this UID whose pod has ended: no pod and no `DaemonSet` has the lease, and the very
+/// node that it was granted for is there and well, so that its kubelet has told the truth.
 pub fn ended(
     cluster_uid: &str,
     leases: &[RtpPortLease],
     pods: &[Pod],
-    daemon_sets: &BTreeSet<String>,
+    daemon_sets: &BTreeSet<LeaseKey>,
     nodes: &[Node],
-) -> BTreeSet<String> {
-    let in_use: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.lease.as_deref()).collect();
+) -> BTreeSet<LeaseKey> {
+    let in_use: BTreeSet<&LeaseKey> =
+        pods.iter().filter_map(|pod| pod.lease.as_ref()).chain(daemon_sets).collect();
     let well: BTreeSet<&str> = nodes.iter().filter(|node| node.ready).map(|node| node.uid.as_str()).collect();
     let ours =
         leases.iter().flat_map(|object| &object.spec.leases).filter(|it| it.cluster_uid == cluster_uid);
-    ours.filter(|lease| !in_use.contains(lease.id.as_str()) && !daemon_sets.contains(&lease.id))
-        .filter(|lease| well.contains(lease.node_uid.as_str()))
-        .map(|lease| lease.id.clone())
+    ours.filter(|lease| well.contains(lease.node_uid.as_str()))
+        .map(LeaseKey::of)
+        .filter(|lease| !in_use.contains(lease) && !in_use.contains(&lease.any()))
         .collect()
 }
 
@@ -54,13 +56,17 @@ mod tests {
         Node { name: "w1".to_owned(), uid: uid.to_owned(), ready, ..Node::default() }
     }
 
-    fn pod() -> Pod {
+    fn key(control: Option<u16>) -> LeaseKey {
+        LeaseKey { id: ID.to_owned(), control }
+    }
+
+    fn pod(control: Option<u16>) -> Pod {
         Pod {
             name: "p".to_owned(),
             uid: "u".to_owned(),
             component: Component::Media,
             owner: "d".to_owned(),
-            lease: Some(ID.to_owned()),
+            lease: Some(key(control)),
             rendered: String::new(),
             node: Some("w1".to_owned()),
             address: None,
@@ -71,8 +77,8 @@ mod tests {
         }
     }
 
-    fn ended_with(pods: &[Pod], daemon_sets: &[&str], node: Node) -> usize {
-        let daemon_sets = daemon_sets.iter().map(|&id| id.to_owned()).collect();
+    fn ended_with(pods: &[Pod], daemon_sets: &[LeaseKey], node: Node) -> usize {
+        let daemon_sets = daemon_sets.iter().cloned().collect();
         ended("c", &[lease()], pods, &daemon_sets, &[node]).len()
     }
 
@@ -83,12 +89,21 @@ mod tests {
 
     #[test]
     fn a_pod_that_is_still_ending_has_not_ended() {
-        assert_eq!(ended_with(&[pod()], &[], node("n", true)), 0);
+        for control in [Some(29_996), None] {
+            assert_eq!(ended_with(&[pod(control)], &[], node("n", true)), 0);
+        }
+    }
+
+    #[test]
+    fn a_pod_and_a_daemon_set_with_other_ports_have_another_lease() {
+        assert_eq!(ended_with(&[pod(Some(29_998))], &[key(Some(29_998))], node("n", true)), 1);
     }
 
     #[test]
     fn a_daemon_set_may_make_its_pod_at_any_moment() {
-        assert_eq!(ended_with(&[], &[ID], node("n", true)), 0);
+        for control in [Some(29_996), None] {
+            assert_eq!(ended_with(&[], &[key(control)], node("n", true)), 0);
+        }
     }
 
     #[test]

@@ -3,17 +3,20 @@
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
-use crate::objects::names::{LEASE, RENDERED};
+use crate::leases::LeaseKey;
+use crate::objects::names::{CONTROL, LEASE, RENDERED};
 use crate::observed::MediaWorkload;
 use crate::plan::NetworkMode;
 
 /// What of a DaemonSet is planned with.
 pub fn media(set: &DaemonSet) -> MediaWorkload {
-    let annotation = |name: &str| {
-        let metadata = template(set).and_then(|template| template.metadata.as_ref());
-        metadata.and_then(|metadata| metadata.annotations.as_ref()?.get(name).cloned()).unwrap_or_default()
-    };
-    MediaWorkload { lease: annotation(LEASE), rendered: annotation(RENDERED) }
+    let metadata = template(set).and_then(|template| template.metadata.as_ref());
+    let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
+    let said = |name: &str| annotations.and_then(|annotations| annotations.get(name)).map(String::as_str);
+    MediaWorkload {
+        lease: LeaseKey::said(said(LEASE).unwrap_or_default(), said(CONTROL)),
+        rendered: said(RENDERED).unwrap_or_default().to_owned(),
+    }
 }
 
 /// The mode that its pods are in; for when the status that said so was lost.
@@ -40,7 +43,7 @@ mod tests {
     use super::*;
 
     fn set(spec: &Value) -> DaemonSet {
-        let annotations = json!({LEASE: "voip/office/default/0@w1", RENDERED: "f00"});
+        let annotations = json!({LEASE: "voip/office/default/0@w1", CONTROL: "29998,29999", RENDERED: "f00"});
         serde_json::from_value(json!({
             "metadata": {"name": "x"},
             "spec": {"selector": {}, "template": {"metadata": {"annotations": annotations}, "spec": spec}},
@@ -51,7 +54,8 @@ mod tests {
     #[test]
     fn a_daemon_set_says_its_lease_and_template() {
         let seen = media(&set(&json!({"containers": []})));
-        assert_eq!((seen.lease.as_str(), seen.rendered.as_str()), ("voip/office/default/0@w1", "f00"));
+        let lease = LeaseKey { id: "voip/office/default/0@w1".to_owned(), control: Some(29_998) };
+        assert_eq!((seen.lease, seen.rendered.as_str()), (lease, "f00"));
         assert_eq!(media(&DaemonSet::default()), MediaWorkload::default());
     }
 

@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::core::v1::{self as core, ContainerStatus, PodCondition};
 
-use crate::objects::names::RENDERED;
+use crate::leases::LeaseKey;
 pub use crate::objects::names::{COMPONENT as COMPONENT_LABEL, LEASE};
+use crate::objects::names::{CONTROL, RENDERED};
 use crate::observed::{Component, Pod};
 
 /// Annotation of a pod: when it was first ordered to drain, Unix time in milliseconds.
@@ -23,7 +24,7 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
         uid: pod.metadata.uid.clone().unwrap_or_default(),
         component,
         owner: owner(pod),
-        lease: annotation(LEASE),
+        lease: annotation(LEASE).map(|id| LeaseKey::said(id, annotation(CONTROL).as_deref())),
         rendered: annotation(RENDERED).unwrap_or_default(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).filter(|name| !name.is_empty()),
         address: status.pod_ip.as_deref().and_then(|address| address.parse().ok()),

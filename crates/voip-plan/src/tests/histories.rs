@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::json;
-use voip_api::{ForeignPort, Lease, PORT_SPACE_LABEL, PortSpace, RtpPortLease, Transport};
+use voip_api::{ForeignPort, Lease, PortSpace, RtpPortLease, Transport};
 
-use super::world::{cluster, kubernetes, node};
+use super::world::{cluster, kubernetes, label, node};
 use crate::leases::{Want, grant};
 use crate::*;
 
@@ -29,6 +29,11 @@ enum Step {
     Ready {
         node: usize,
         ready: bool,
+    },
+    /// The node goes to another port space, or to its own.
+    Label {
+        node: usize,
+        space: Option<&'static str>,
     },
     Pool {
         cluster: usize,
@@ -63,7 +68,9 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (node.clone(), any::<bool>()).prop_map(|(node, group)| Step::Join { node, group }),
         node.clone().prop_map(|node| Step::Leave { node }),
-        (node, any::<bool>()).prop_map(|(node, ready)| Step::Ready { node, ready }),
+        (node.clone(), any::<bool>()).prop_map(|(node, ready)| Step::Ready { node, ready }),
+        (node, prop_oneof![Just(None), Just(Some("nat")), Just(Some("other"))])
+            .prop_map(|(node, space)| Step::Label { node, space }),
         (cluster.clone(), pool.clone(), 1..NODES, 1..150u32, 1..3u32).prop_map(
             |(cluster, pool, nodes, calls, pods)| Step::Pool { cluster, pool, nodes, calls: calls + 3, pods }
         ),
@@ -98,13 +105,7 @@ impl World {
             Step::Join { node: at, group } => {
                 self.observed.nodes.retain(|node| node.name != name(at));
                 let mut joined = node(&name(at), at + 1);
-                // Whether a node stands behind the common address never changes in its life or after it.
-                if group && at < 2 || at == 0 {
-                    joined.labels.insert(PORT_SPACE_LABEL.to_owned(), "nat".to_owned());
-                }
-                if at == 1 {
-                    joined.labels.insert(PORT_SPACE_LABEL.to_owned(), "nat".to_owned());
-                }
+                label(&mut joined, group.then_some("nat"));
                 joined.uid = format!("{}-{}", joined.name, self.observed.now_ms);
                 self.observed.nodes.push(joined);
             }
@@ -115,6 +116,10 @@ impl World {
                     .iter_mut()
                     .filter(|other| other.name == name(node))
                     .for_each(|node| node.ready = ready);
+            }
+            Step::Label { node, space } => {
+                let labelled = self.observed.nodes.iter_mut().filter(|other| other.name == name(node));
+                labelled.for_each(|node| label(node, space));
             }
             Step::Pool { cluster, pool, nodes, calls, pods } => {
                 self.clusters[cluster].pools.insert(pool, (nodes, calls, pods));
@@ -133,8 +138,7 @@ impl World {
             }
             Step::End { pick } => {
                 let leases = self.observed.leases.iter().flat_map(|object| &object.spec.leases);
-                let ids: Vec<String> = leases.map(|lease| lease.id.clone()).collect();
-                self.observed.ended.extend(ids.iter().skip(pick % 3).step_by(3).cloned());
+                self.observed.ended.extend(leases.map(LeaseKey::of).skip(pick % 3).step_by(3));
             }
             Step::Wait { seconds } => self.observed.now_ms += seconds * 1000,
         }
@@ -201,6 +205,18 @@ fn owners<'a>(space: &PortSpace, leases: &'a Leases) -> Result<Vec<Option<&'a st
     Ok(owners)
 }
 
+/// Ports of leases of other spaces whose nodes are in this one now.
+fn guests(space: &PortSpace, leases: &Leases, observed: &Observed) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    for ((_, id), lease) in leases.iter().filter(|((other, _), _)| other != space) {
+        let node = observed.nodes.iter().find(|node| id.ends_with(&format!("@{}", node.name)));
+        if node.is_some_and(|node| node.port_space() == *space) {
+            found.extend(ports(lease));
+        }
+    }
+    found
+}
+
 /// Plans one cluster, checks the result against what was before, and writes it.
 fn plan_and_check(world: &mut World, at: usize) -> Result<(), TestCaseError> {
     let Some(valid) = world.valid(at) else { return Ok(()) };
@@ -213,7 +229,7 @@ fn plan_and_check(world: &mut World, at: usize) -> Result<(), TestCaseError> {
     check_kept(&before, &after, &ended, world.observed.now_ms, &format!("voip/c{at}/"))?;
     check_new(&before, &after, &ended, &valid, &world.observed)?;
     // What was seen to end is used up by this plan.
-    world.observed.ended.retain(|id| !id.starts_with(&format!("voip/c{at}/")));
+    world.observed.ended.retain(|lease| !lease.id.starts_with(&format!("voip/c{at}/")));
     let again = plan(&valid, &world.observed);
     world.write(&again.leases);
     let twice = leases(&world.observed.leases);
@@ -226,7 +242,7 @@ fn plan_and_check(world: &mut World, at: usize) -> Result<(), TestCaseError> {
 fn check_kept(
     before: &Leases,
     after: &Leases,
-    ended: &BTreeSet<String>,
+    ended: &BTreeSet<LeaseKey>,
     now_ms: u64,
     ours: &str,
 ) -> Result<(), TestCaseError> {
@@ -237,12 +253,12 @@ fn check_kept(
                 .as_ref()
                 .is_some_and(|time| time.0.as_millisecond() <= i64::try_from(now_ms).unwrap());
             prop_assert!(key.1.starts_with(ours), "{} of another cluster disappeared", key.1);
-            prop_assert!(ended.contains(&key.1) || released, "{} disappeared", key.1);
+            prop_assert!(ended.contains(&LeaseKey::of(old)) || released, "{} disappeared", key.1);
             continue;
         };
         if !key.1.starts_with(ours) {
             prop_assert_eq!(new, old);
-        } else if !ended.contains(&key.1) {
+        } else if !ended.contains(&LeaseKey::of(old)) {
             prop_assert_eq!(new.control, old.control, "{} moved", key.1);
             let (new, old) = (new.rtp.unwrap(), old.rtp.unwrap());
             prop_assert_eq!(new.start, old.start, "{} moved", key.1);
@@ -256,7 +272,7 @@ fn check_kept(
 fn check_new(
     before: &Leases,
     after: &Leases,
-    ended: &BTreeSet<String>,
+    ended: &BTreeSet<LeaseKey>,
     valid: &ValidCluster,
     observed: &Observed,
 ) -> Result<(), TestCaseError> {
@@ -269,11 +285,12 @@ fn check_new(
             .flat_map(|object| &object.spec.foreign)
             .map(|foreign| u32::from(foreign.port))
             .collect();
+        let guests = guests(space, after, observed);
         for ((_, id), lease) in after.iter().filter(|((other, _), _)| other == space) {
             prop_assert_eq!(lease.control.start % 2, 0);
             prop_assert_eq!(lease.rtp.unwrap().start % 2, 0);
             let old = before.get(&(space.clone(), id.clone()));
-            if old == Some(lease) || old.is_some() && !ended.contains(id) {
+            if old == Some(lease) || old.is_some_and(|old| !ended.contains(&LeaseKey::of(old))) {
                 continue;
             }
             for port in ports(lease) {
@@ -281,6 +298,7 @@ fn check_new(
                 let inside = (u32::from(valid.ports.first)..=u32::from(valid.ports.last)).contains(&port);
                 prop_assert!(kept || inside, "{} outside", id);
                 prop_assert!(kept || !foreign.contains(&port), "{} was given foreign port {}", id, port);
+                prop_assert!(kept || !guests.contains(&port), "{} was given a guest's port {}", id, port);
             }
         }
     }
@@ -294,13 +312,15 @@ fn check_refusals(valid: &ValidCluster, observed: &Observed) -> Result<(), TestC
     let granted = grant(valid, observed, &wants);
     let all = leases(&observed.leases);
     for want in wants.iter().filter(|want| !granted.leases.contains_key(&want.id)) {
-        let owners = owners(&want.space, &all)?;
+        let (owners, guests) = (owners(&want.space, &all)?, guests(&want.space, &all, observed));
         let object = observed.leases.iter().find(|object| object.spec.space == want.space);
         let foreign: BTreeSet<u16> =
             object.into_iter().flat_map(|object| &object.spec.foreign).map(|foreign| foreign.port).collect();
         let mut run = 0;
         for port in valid.ports.first..=valid.ports.last {
-            let free = owners[usize::from(port)].is_none() && !foreign.contains(&port);
+            let free = owners[usize::from(port)].is_none()
+                && !foreign.contains(&port)
+                && !guests.contains(&u32::from(port));
             // A run may begin only at an even port.
             run = if free && (run > 0 || port % 2 == 0) { run + 1 } else { 0 };
             prop_assert!(run < want.rtp_ports + 2 + 1, "{} would fit at {}", want.id, port);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use voip_api::{LeaseState, PORT_SPACE_LABEL};
 
-use super::world::{cluster, kubernetes, nodes};
+use super::world::{cluster, kubernetes, label, nodes};
 use crate::*;
 
 fn planned(spec: serde_json::Value, observed: &Observed) -> Plan {
@@ -58,7 +58,7 @@ fn a_lease_that_cannot_grow_waits_for_its_pod() {
     assert_eq!(held.media[0].capacity, 58, "what its ports allow");
     assert_eq!(held.advice[0].reason, Reason::HeldByCalls);
     assert_eq!(held.advice[0].path, "spec.media.pools[0].callsPerNode");
-    observed.ended.insert("voip/office/a/0@w1".to_owned());
+    observed.ended.insert(first.media[0].lease_key());
     let moved = planned(two_pools(500), &observed);
     assert_eq!((moved.media[0].rtp.first, moved.media[0].rtp.count()), (16896, 2240));
     assert!(moved.advice.is_empty(), "{:?}", moved.advice);
@@ -107,7 +107,7 @@ fn a_node_that_is_not_wanted_any_more_drains_until_its_pod_ends() {
     assert_eq!(one.leases[1].spec.leases[0].state, LeaseState::Draining);
     assert_eq!(one.media.len(), 1);
     observed = carried_out(&observed, &one);
-    observed.ended.insert("voip/office/default/0@w2".to_owned());
+    observed.ended.insert(LeaseKey::of(&one.leases[1].spec.leases[0]));
     assert!(planned(pool(1, 50), &observed).leases[1].spec.leases.is_empty());
 }
 
@@ -267,4 +267,50 @@ fn five_thousand_nodes_have_one_range() {
     assert_eq!(first.media.len(), 5000);
     assert!(first.media.iter().all(|pod| pod.rtp == PortRange::new(16384, 17535)));
     assert_eq!(planned(pool(5000, 250), &carried_out(&observed, &first)).leases, first.leases);
+}
+
+#[test]
+fn nodes_that_go_behind_one_address_get_no_port_that_is_still_in_use_there() {
+    let mut observed = kubernetes(nodes(3));
+    let spec = || {
+        json!({"media": {"pools": [
+            {"name": "a", "nodes": 3, "callsPerNode": 250},
+            {"name": "b", "nodes": 3, "callsPerNode": 250},
+        ]}})
+    };
+    let before = planned(spec(), &observed);
+    assert_eq!(before.media[0].rtp.to_string(), "16384-17535");
+    assert_eq!(before.media[3].rtp.to_string(), "17536-18687");
+    observed = carried_out(&observed, &before);
+    observed.nodes.iter_mut().for_each(|node| label(node, Some("office")));
+    let after = planned(spec(), &observed);
+    let mut starts: Vec<u16> = after.media.iter().map(|pod| pod.rtp.first).collect();
+    starts.sort_unstable();
+    assert_eq!(starts, [18_688, 19_840, 20_992, 22_144, 23_296, 24_448]);
+    let control = |plan: &Plan| plan.media.iter().map(|pod| pod.control.grpc).collect::<BTreeSet<u16>>();
+    assert!(control(&after).is_disjoint(&control(&before)));
+
+    // Of the two leases with one id only that ends whose pod did.
+    let written = carried_out(&observed, &after);
+    let ended = before.media.iter().map(MediaPod::lease_key).collect();
+    let last = planned(spec(), &Observed { ended, ..written });
+    assert_eq!(last.media, after.media);
+    let left: Vec<(&str, usize)> = last
+        .leases
+        .iter()
+        .map(|object| (object.spec.space.name.as_str(), object.spec.leases.len()))
+        .collect();
+    assert_eq!(left, [("w1", 0), ("w2", 0), ("w3", 0), ("office", 6)]);
+}
+
+#[test]
+fn ports_of_a_machine_that_was_replaced_are_quarantined_when_nobody_wants_them() {
+    let mut observed = kubernetes(nodes(1));
+    observed = carried_out(&observed, &planned(pool(1, 50), &observed));
+    observed.nodes[0].uid = "another".to_owned();
+    label(&mut observed.nodes[0], Some("office"));
+    let plan = planned(pool(1, 50), &observed);
+    let states: Vec<LeaseState> =
+        plan.leases.iter().flat_map(|object| &object.spec.leases).map(|lease| lease.state).collect();
+    assert_eq!(states, [LeaseState::Quarantined, LeaseState::Active]);
 }

@@ -22,8 +22,10 @@ fn leases() -> Vec<RtpPortLease> {
 }
 
 fn judged(leases: &[RtpPortLease], alive: &[&str], ended: &[&str], now_ms: u64) -> Vec<RtpPortLease> {
-    let set = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<BTreeSet<String>>();
-    orphans(leases, &set(alive), |namespace| namespace == "voip", &set(ended), now_ms)
+    let alive = alive.iter().map(|&uid| uid.to_owned()).collect();
+    let all = leases.iter().flat_map(|object| &object.spec.leases);
+    let ended = all.filter(|lease| ended.contains(&lease.id.as_str())).map(LeaseKey::of).collect();
+    orphans(leases, &alive, |namespace| namespace == "voip", &ended, now_ms)
 }
 
 fn ids(object: &RtpPortLease) -> Vec<(&str, LeaseState)> {
@@ -58,8 +60,8 @@ fn whoever_ended_is_free_and_others_are_quarantined() {
 
 #[test]
 fn another_operator_judges_its_own_namespaces() {
-    let nothing = BTreeSet::new();
-    assert_eq!(orphans(&leases(), &nothing, |namespace| namespace == "elsewhere", &nothing, 0), []);
+    let elsewhere = |namespace: &str| namespace == "elsewhere";
+    assert_eq!(orphans(&leases(), &BTreeSet::new(), elsewhere, &BTreeSet::new(), 0), []);
 }
 
 #[test]

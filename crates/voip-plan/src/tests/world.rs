@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
-use voip_api::VoipCluster;
+use voip_api::{PORT_SPACE_LABEL, VoipCluster};
 
 use crate::*;
 
@@ -30,6 +30,12 @@ pub(super) fn node(name: &str, at: usize) -> Node {
         ready: true,
         ..Node::default()
     }
+}
+
+/// Labels a node with a port space, or takes that label away.
+pub(super) fn label(node: &mut Node, space: Option<&str>) {
+    node.labels.remove(PORT_SPACE_LABEL);
+    node.labels.extend(space.map(|space| (PORT_SPACE_LABEL.to_owned(), space.to_owned())));
 }
 
 /// Kubernetes with these nodes and an ingress.

@@ -40,6 +40,6 @@ impl Book<'_> {
             without.release(&old, &self.reserved);
         }
         let found = without.find(want, self.range, None, self.valid);
-        found.inspect(|lease| page.hold(lease)).is_some()
+        found.inspect(|lease| page.taken.insert_lease(lease)).is_some()
     }
 }

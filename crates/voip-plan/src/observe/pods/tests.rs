@@ -7,7 +7,7 @@ fn real(status: &Value) -> core::Pod {
         "metadata": {
             "name": "office-media-default-1a2b-0-x7", "uid": "p1",
             "labels": {"voip.dev/cluster": "office", "voip.dev/component": "media"},
-            "annotations": {LEASE: "voip/office/default/0@w1", RENDERED: "f00", DRAINING: "1700000000000"},
+            "annotations": {LEASE: "voip/office/default/0@w1", CONTROL: "29998,29999", RENDERED: "f00", DRAINING: "1700000000000"},
             "ownerReferences": [
                 {"apiVersion": "v1", "kind": "Other", "name": "other", "uid": "o"},
                 {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "office-media-default-1a2b-0", "uid": "d", "controller": true},
@@ -26,7 +26,8 @@ fn a_pod_is_what_its_object_says_and_stripping_changes_nothing() {
     }));
     let seen = pod(&object).unwrap();
     assert_eq!(seen.owner, "office-media-default-1a2b-0");
-    assert_eq!(seen.lease.as_deref(), Some("voip/office/default/0@w1"));
+    let lease = LeaseKey { id: "voip/office/default/0@w1".to_owned(), control: Some(29_998) };
+    assert_eq!(seen.lease, Some(lease));
     assert_eq!((seen.node.as_deref(), seen.ready, seen.ending), (Some("w1"), true, false));
     assert_eq!(seen.draining_since_ms, Some(1_700_000_000_000));
     assert_eq!(seen.trouble, "");

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::world::label;
 use super::*;
 
 const NODES: usize = 4;
@@ -25,6 +26,8 @@ enum Step {
     Ready(usize, bool),
     Leave(usize),
     Join(usize),
+    /// The node is labelled with a port space, or its label is taken away.
+    Label(usize, Option<&'static str>),
     /// A pod gets calls, if it takes some, or loses all.
     Calls {
         pod: usize,
@@ -59,7 +62,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         (node.clone(), any::<bool>()).prop_map(|(node, on)| Step::Cordon(node, on)),
         (node.clone(), any::<bool>()).prop_map(|(node, on)| Step::Ready(node, on)),
         node.clone().prop_map(Step::Leave),
-        node.prop_map(Step::Join),
+        node.clone().prop_map(Step::Join),
+        (node, prop_oneof![Just(None), Just(Some("nat")), Just(Some("other"))])
+            .prop_map(|(node, space)| Step::Label(node, space)),
         (pod.clone(), 0..3_u32).prop_map(|(pod, calls)| Step::Calls { pod, calls }),
         (pod.clone(), any::<bool>()).prop_map(|(pod, starts)| Step::Fail { pod, starts }),
         pod.clone().prop_map(Step::Unready),
@@ -127,6 +132,7 @@ fn happen(model: &mut Model, step: &Step) {
         Step::Ready(node, on) => with_node(model, node, |node| node.ready = on),
         Step::Leave(at) => model.observed.nodes.retain(|node| node.name != name(at)),
         Step::Join(at) => join(model, at),
+        Step::Label(node, space) => with_node(model, node, |node| label(node, space)),
         Step::Calls { pod, calls } => {
             let Some(pod) = pod_at(pod) else { return };
             if calls == 0 {

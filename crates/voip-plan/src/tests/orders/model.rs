@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use voip_api::PortSpace;
+use voip_api::{PortSpace, PortSpaceType};
 use voip_contract::ids::Incarnation;
 use voip_contract::node_admin::{NodeReport, Role, Service};
 
@@ -15,7 +15,9 @@ use crate::*;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template {
     node: String,
-    lease: String,
+    /// In which its ports were leased.
+    space: PortSpace,
+    lease: LeaseKey,
     rendered: String,
     rtp: PortRange,
     control: Vec<u16>,
@@ -80,7 +82,8 @@ impl Model {
             plan.advice.iter().filter(|advice| advice.reason == Reason::HeldByCalls).cloned().collect();
         self.write(&plan);
         for object in render(&valid, &plan, &self.release).into_iter().filter(|one| one.kind == "DaemonSet") {
-            self.sets.insert(object.name.clone(), template(&object));
+            let template = template(&object, &self.observed.nodes);
+            self.sets.insert(object.name.clone(), template);
         }
         for order in &orders {
             self.obey(order);
@@ -96,15 +99,9 @@ impl Model {
         let pods = self.observed.pods.iter();
         let heard = pods.filter(|pod| pod.ready && !self.silent.contains(&pod.name) && self.answers(pod));
         self.observed.reports = heard.map(|pod| (pod.name.clone(), self.report(pod))).collect();
-        let held: BTreeSet<&str> = self.sets.values().map(|set| set.lease.as_str()).collect();
-        let held: BTreeSet<&str> = held
-            .into_iter()
-            .chain(self.observed.pods.iter().filter_map(|pod| pod.lease.as_deref()))
-            .collect();
-        let well = |uid: &str| self.observed.nodes.iter().any(|node| node.ready && node.uid == uid);
-        let leases = self.observed.leases.iter().flat_map(|object| &object.spec.leases);
-        let ended = leases.filter(|lease| !held.contains(lease.id.as_str()) && well(&lease.node_uid));
-        self.observed.ended = ended.map(|lease| lease.id.clone()).collect();
+        let held = self.sets.values().map(|set| set.lease.clone()).collect();
+        let Observed { leases, pods, nodes, .. } = &self.observed;
+        self.observed.ended = observe::leases::ended("uid-office", leases, pods, &held, nodes);
     }
 
     fn report(&self, pod: &Pod) -> NodeReport {
@@ -257,19 +254,22 @@ impl Model {
         panic!("no end of changes: {:#?}", self.round());
     }
 
-    /// Every port that a live pod was started with, by port space.
+    /// Every port that a live pod was started with, by its node and by the port space in which it was leased.
     pub(super) fn port_twice(&self) -> Option<String> {
         let mut owners: BTreeMap<(PortSpace, bool, u16), &str> = BTreeMap::new();
         for pod in &self.observed.pods {
-            let Some(node) = self.observed.nodes.iter().find(|node| Some(&node.name) == pod.node.as_ref())
-            else {
+            if !self.observed.nodes.iter().any(|node| Some(&node.name) == pod.node.as_ref()) {
                 continue;
-            };
+            }
             let made = &self.made[&pod.name];
+            let node = PortSpace { kind: PortSpaceType::Node, name: made.node.clone() };
             let ports = (made.rtp.first..=made.rtp.last).map(|port| (false, port));
             for (tcp, port) in ports.chain(made.control.iter().map(|port| (true, *port))) {
-                if let Some(other) = owners.insert((node.port_space(), tcp, port), &pod.name) {
-                    return Some(format!("{other} and {} have port {port}", pod.name));
+                for place in [&node, &made.space] {
+                    let other = owners.insert((place.clone(), tcp, port), &pod.name);
+                    if let Some(other) = other.filter(|other| *other != pod.name) {
+                        return Some(format!("{other} and {} have port {port} of {place:?}", pod.name));
+                    }
                 }
             }
         }
@@ -285,8 +285,9 @@ impl Model {
     pub(super) fn unlike_the_plan(&self) -> Option<String> {
         let newest = |pod: &Pod| self.sets.get(&pod.owner).is_some_and(|set| set.rendered == pod.rendered);
         let leases = self.observed.leases.iter().flat_map(|object| &object.spec.leases);
-        let leases: BTreeSet<&str> = leases.map(|lease| lease.id.as_str()).collect();
-        let pods: BTreeSet<&str> = self.observed.pods.iter().filter_map(|pod| pod.lease.as_deref()).collect();
+        let leases: BTreeSet<LeaseKey> = leases.map(LeaseKey::of).collect();
+        let pods: BTreeSet<LeaseKey> =
+            self.observed.pods.iter().filter_map(|pod| pod.lease.clone()).collect();
         let alike = self.observed.pods.iter().all(newest)
             && self.observed.pods.len() == self.wanted.len()
             && self.sets.keys().eq(self.wanted.keys())
@@ -301,18 +302,20 @@ impl Model {
     }
 }
 
-fn template(object: &Object) -> Template {
+fn template(object: &Object, nodes: &[Node]) -> Template {
     let template = &object.manifest["spec"]["template"];
     let annotation =
         |name: &str| template["metadata"]["annotations"][name].as_str().unwrap_or_default().to_owned();
     let affinity =
         &template["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
     let node = &affinity["nodeSelectorTerms"][0]["matchFields"][0]["values"][0];
+    let node = nodes.iter().find(|one| node == one.name.as_str()).unwrap();
     let rtp = annotation(RTP);
     let (first, last) = rtp.split_once('-').unwrap();
     Template {
-        node: node.as_str().unwrap().to_owned(),
-        lease: annotation(LEASE),
+        node: node.name.clone(),
+        space: node.port_space(),
+        lease: LeaseKey::said(annotation(LEASE), Some(&annotation(CONTROL))),
         rendered: annotation(RENDERED),
         rtp: PortRange::new(first.parse().unwrap(), last.parse().unwrap()),
         control: annotation(CONTROL).split(',').map(|port| port.parse().unwrap()).collect(),

@@ -55,12 +55,8 @@ fn trouble_is_told_once_though_two_conditions_say_it() {
 fn a_lease_that_is_given_back_is_told() {
     let (mut world, status) = settled();
     world.spec(json!({"media": {"pools": [{"name": "default", "nodes": 1}]}}));
-    let ids = world
-        .observed
-        .leases
-        .iter()
-        .flat_map(|object| object.spec.leases.iter().map(|lease| lease.id.clone()));
-    world.observed.ended = ids.filter(|id| id.ends_with("@w2")).collect();
+    let leases = world.observed.leases.iter().flat_map(|object| &object.spec.leases);
+    world.observed.ended = leases.filter(|lease| lease.id.ends_with("@w2")).map(LeaseKey::of).collect();
     assert!(told(&world, &status).contains(&normal("LeaseReleased")));
 }
 
