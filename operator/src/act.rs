@@ -54,6 +54,13 @@ pub(crate) async fn act(
     Some(plan)
 }
 
+/// What can be done while the spec cannot be used: nodes that are to be empty are emptied. Returns what could not be.
+pub(crate) async fn act_on_nodes(context: &Context, seen: &Sight) -> Vec<Fault> {
+    let orders = orders_of_nodes(&seen.cluster, &seen.observed);
+    let (key, epoch) = (ClusterKey::of(&seen.cluster), context.settings.epoch);
+    execute(&context.client, &context.sessions, &key, &seen.observed, &orders, epoch).await
+}
+
 /// A node that is to be empty is emptied whatever else is refused.
 fn rests_on_no_lease(order: &Order) -> bool {
     match order {

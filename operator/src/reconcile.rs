@@ -18,7 +18,7 @@ use voip_plan::objects::names;
 use voip_plan::status::{Fault, FaultReason};
 use voip_plan::{Observed, Plan, Resources, validate_leniently};
 
-use crate::act::act;
+use crate::act::{act, act_on_nodes};
 use crate::context::Context;
 use crate::fault::fault;
 use crate::finalizer::{Deletion, Ending};
@@ -90,7 +90,10 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> Looked {
     let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());
     let planned = match &validated.cluster {
         Ok(valid) => act(context, valid, &mut seen, &mut faults).await,
-        Err(_) => None,
+        Err(_) => {
+            faults.extend(act_on_nodes(context, &seen).await);
+            None
+        }
     };
     let outcome = match (&validated.cluster, planned) {
         (Ok(valid), Some(plan)) => Ok((valid, plan)),

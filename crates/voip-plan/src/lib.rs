@@ -50,7 +50,7 @@ pub use observed::{
     Admission, Component, Environment, MediaWorkload, Node, Observed, Pod, SignalingService, Taint, Verdict,
     Workload,
 };
-pub use orders::{next_ms, orders};
+pub use orders::{next_ms, orders, orders_of_nodes};
 pub use plan::{
     ControlPorts, DrainCause, MediaPod, Network, NetworkMode, NetworkReason, Order, Plan, PortsChange,
     SignalingAddress, SignalingPod, plan,

@@ -7,6 +7,7 @@
 mod due;
 mod emptied;
 mod fleet;
+mod nodes;
 mod turns;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::validate::ValidCluster;
 pub use due::next_ms;
 use emptied::is_emptied;
 use fleet::Fleet;
+pub use nodes::orders_of_nodes;
 
 /// The orders of this round. Pure, and the same for the same world; none when everything is as it was asked for.
 pub fn orders(valid: &ValidCluster, plan: &Plan, observed: &Observed, release: &Release) -> Vec<Order> {
@@ -31,7 +33,7 @@ pub fn orders(valid: &ValidCluster, plan: &Plan, observed: &Observed, release: &
 }
 
 fn for_pod(fleet: &Fleet<'_>, pod: &Pod, turns: &BTreeSet<&str>) -> Option<Order> {
-    if pod.ending || !fleet.answers(pod) {
+    if pod.ending || !fleet.nodes.answers(pod) {
         return None;
     }
     let Some(cause) = cause(fleet, pod, turns) else {
@@ -65,7 +67,7 @@ fn cause(fleet: &Fleet<'_>, pod: &Pod, turns: &BTreeSet<&str>) -> Option<DrainCa
     if !fleet.observed.media.contains_key(&pod.owner) && pod.draining_since_ms.is_some() {
         return Some(DrainCause::Removed);
     }
-    if let Some(cause) = pod.node.as_deref().and_then(|node| fleet.node_cause(node)) {
+    if let Some(cause) = pod.node.as_deref().and_then(|node| fleet.nodes.cause(node)) {
         return Some(cause);
     }
     let moves = fleet.waits_for_ports(&pod.owner);
@@ -77,7 +79,7 @@ fn cause(fleet: &Fleet<'_>, pod: &Pod, turns: &BTreeSet<&str>) -> Option<DrainCa
 fn is_over(fleet: &Fleet<'_>, set: &str, turns: &BTreeSet<&str>) -> bool {
     let pods = fleet.pods.get(set).map_or(&[][..], Vec::as_slice);
     let over = |pod: &&Pod| {
-        fleet.answers(pod) && (pod.ending || is_emptied(pod, fleet.observed, fleet.valid.drain_seconds))
+        fleet.nodes.answers(pod) && (pod.ending || is_emptied(pod, fleet.observed, fleet.valid.drain_seconds))
     };
     let goes = fleet.is_removed(set) || moves_now(fleet, set, pods, turns);
     goes && pods.iter().all(over)
@@ -88,7 +90,7 @@ fn moves_now(fleet: &Fleet<'_>, set: &str, pods: &[&Pod], turns: &BTreeSet<&str>
     let Some(wanted) = fleet.wanted.get(set) else { return false };
     fleet.may_replace()
         && wanted.ports_change == PortsChange::Waits
-        && !fleet.is_lost(&wanted.node)
-        && fleet.node_cause(&wanted.node).is_none()
+        && !fleet.nodes.is_lost(&wanted.node)
+        && fleet.nodes.cause(&wanted.node).is_none()
         && pods.iter().all(|pod| pod.ending || turns.contains(pod.name.as_str()))
 }

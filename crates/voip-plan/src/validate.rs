@@ -126,7 +126,7 @@ pub fn validate_leniently(
 ) -> Validated {
     let mut errors = Vec::new();
     let mut valid = cluster::check(&resources.cluster, &mut errors);
-    let users = users::check_leniently(resources, &mut valid, &mut errors);
+    let users = users::check_leniently(resources, &mut valid);
     let previous = previous.map_or(&[][..], |document| &document.dialplans);
     let dialplans = dialplans::check_leniently(resources, &mut valid, previous);
     Validated { cluster: finish(observed, valid, errors), users, dialplans }

@@ -1,11 +1,12 @@
 //! What was observed and planned of media-nodes, by DaemonSet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use super::nodes::Nodes;
 use crate::objects::names::media_daemon_set;
 use crate::objects::{Release, media_fingerprint};
-use crate::observed::{Component, Node, Observed, Pod};
-use crate::plan::{DrainCause, MediaPod, Plan, PortsChange};
+use crate::observed::{Component, Observed, Pod};
+use crate::plan::{MediaPod, Plan, PortsChange};
 use crate::validate::ValidCluster;
 
 pub(super) struct Fleet<'a> {
@@ -13,7 +14,7 @@ pub(super) struct Fleet<'a> {
     pub(super) plan: &'a Plan,
     pub(super) observed: &'a Observed,
     release: &'a Release,
-    nodes: HashMap<&'a str, &'a Node>,
+    pub(super) nodes: Nodes<'a>,
     /// The pods that there are, by name.
     pub(super) pods: BTreeMap<&'a str, Vec<&'a Pod>>,
     /// The media-nodes that are wanted.
@@ -40,7 +41,7 @@ impl<'a> Fleet<'a> {
             plan,
             observed,
             release,
-            nodes: observed.nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
+            nodes: Nodes::of(observed, &valid.drained_nodes),
             pods,
             wanted: plan.media.iter().map(|pod| (set(pod), pod)).collect(),
         }
@@ -70,23 +71,5 @@ impl<'a> Fleet<'a> {
         };
         pod.rendered != set.rendered
             && media_fingerprint(self.valid, self.plan, wanted, self.release).as_ref() == Some(&set.rendered)
-    }
-
-    /// Nothing is heard from the node, or it is gone.
-    pub(super) fn is_lost(&self, node: &str) -> bool {
-        !self.nodes.get(node).is_some_and(|node| node.ready)
-    }
-
-    /// Its node answers, or it has none yet.
-    pub(super) fn answers(&self, pod: &Pod) -> bool {
-        !pod.node.as_deref().is_some_and(|node| self.is_lost(node))
-    }
-
-    /// Why pods on this node are drained and stay so.
-    pub(super) fn node_cause(&self, node: &str) -> Option<DrainCause> {
-        if self.nodes.get(node).is_some_and(|node| node.is_leaving()) {
-            return Some(DrainCause::NodeLeaves);
-        }
-        self.valid.drained_nodes.contains(node).then_some(DrainCause::Asked)
     }
 }

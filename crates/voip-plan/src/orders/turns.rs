@@ -38,12 +38,12 @@ struct Pool<'a> {
 impl<'a> Pool<'a> {
     fn add(&mut self, fleet: &Fleet<'a>, set: &str, wanted: &MediaPod) {
         self.size += 1;
-        if fleet.is_lost(&wanted.node) {
+        if fleet.nodes.is_lost(&wanted.node) {
             return;
         }
         let pods = fleet.pods.get(set).map_or(&[][..], Vec::as_slice);
         let live: Vec<&'a Pod> = pods.iter().copied().filter(|pod| !pod.ending).collect();
-        let leaves = fleet.node_cause(&wanted.node).is_some();
+        let leaves = fleet.nodes.cause(&wanted.node).is_some();
         let renderable = wanted.address.is_some() || fleet.plan.network.mode == Some(NetworkMode::PodAddress);
         if renderable && (leaves || !live.iter().any(|pod| serves(fleet, pod))) {
             self.down += 1;

@@ -82,3 +82,21 @@ fn a_bad_cluster_is_refused_as_a_whole() {
     let validated = validate_leniently(&resources, &kubernetes(nodes(2)), None);
     assert_eq!(validated.cluster.unwrap_err()[0].path, "spec.realm");
 }
+
+#[test]
+fn of_too_many_users_the_youngest_are_left_out() {
+    let mut users: Vec<SipUser> = (0..10_001).map(|at| user(&format!("u{at}"), 1, json!({}))).collect();
+    users.push(user("oldest", 0, json!({})));
+    let mut resources = with(users, Vec::new());
+    // Without an algorithm that is slow to hash by the thousand.
+    resources.cluster.spec.digest_algorithms = vec![voip_api::DigestAlgorithm::Md5];
+    let validated = validate_leniently(&resources, &kubernetes(nodes(2)), None);
+    assert!(validated.cluster.is_ok());
+    let left_out: Vec<&str> =
+        validated.users.iter().filter(|(_, it)| it.is_err()).map(|(name, _)| name.as_str()).collect();
+    // Of one age the last by name.
+    assert_eq!(left_out, ["u9998", "u9999"]);
+    let mistake = &validated.users["u9999"].as_ref().unwrap_err()[0];
+    assert_eq!(mistake.document, "SipUser voip/u9999");
+    assert!(mistake.fact.contains("10000 older"), "{}", mistake.fact);
+}

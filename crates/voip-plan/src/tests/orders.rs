@@ -4,6 +4,7 @@ mod due;
 mod foreign;
 mod histories;
 mod model;
+mod nodes;
 
 use serde_json::{Value, json};
 

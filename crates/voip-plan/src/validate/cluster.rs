@@ -237,9 +237,12 @@ fn check_port_range(spec: &VoipClusterSpec, report: &mut Report<'_>) -> PortRang
     }
 }
 
+/// The longest `spec.drain.timeoutSeconds`.
+pub(crate) const LONGEST_DRAIN_SECONDS: u32 = 86_400;
+
 fn check_drain(spec: &VoipClusterSpec, report: &mut Report<'_>) -> u32 {
     let seconds = spec.drain.timeout_seconds;
-    report.range("spec.drain.timeoutSeconds", seconds, 0, 86400);
+    report.range("spec.drain.timeoutSeconds", seconds, 0, LONGEST_DRAIN_SECONDS);
     seconds
 }
 
@@ -249,7 +252,7 @@ fn check_updates(spec: &VoipClusterSpec, report: &mut Report<'_>) -> NodeCount {
 }
 
 /// The nodes that the annotation names, separated by commas.
-fn drained_nodes(cluster: &VoipCluster) -> BTreeSet<String> {
+pub(crate) fn drained_nodes(cluster: &VoipCluster) -> BTreeSet<String> {
     let annotation = cluster.metadata.annotations.as_ref().and_then(|all| all.get(names::DRAIN));
     let nodes = annotation.into_iter().flat_map(|text| text.split(',')).map(str::trim);
     nodes.filter(|node| !node.is_empty()).map(str::to_owned).collect()

@@ -27,21 +27,20 @@ pub(super) fn check(resources: &Resources, valid: &mut ValidCluster, errors: &mu
 }
 
 /// The same, but a user with a mistake is left out and keeps nobody else out. Of two users with one name or number the
-/// older stays.
-pub(super) fn check_leniently(
-    resources: &Resources,
-    valid: &mut ValidCluster,
-    errors: &mut Vec<FieldError>,
-) -> Verdicts {
-    check_count(resources, valid, errors);
+/// older stays, and of too many the oldest.
+pub(super) fn check_leniently(resources: &Resources, valid: &mut ValidCluster) -> Verdicts {
     let mut users: Vec<&SipUser> = resources.users.iter().collect();
     users.sort_by_cached_key(|user| age(&user.metadata));
     let mut dialled = Dialled::default();
     let mut verdicts = Verdicts::new();
     for user in users {
+        let name = user.metadata.name.clone().unwrap_or_default();
+        if valid.users.len() >= MAX_USERS {
+            verdicts.entry(name).or_insert_with(|| Err(vec![one_too_many(user, valid)]));
+            continue;
+        }
         let mut mistakes = Vec::new();
         let document = check_one(resources, user, valid, &mut dialled, &mut mistakes);
-        let name = user.metadata.name.clone().unwrap_or_default();
         if mistakes.is_empty() {
             valid.users.push(document);
             verdicts.insert(name, Ok(()));
@@ -52,6 +51,19 @@ pub(super) fn check_leniently(
     }
     valid.users.sort_by(|a, b| a.username.cmp(&b.username));
     verdicts
+}
+
+fn one_too_many(user: &SipUser, valid: &ValidCluster) -> FieldError {
+    FieldError {
+        document: format!(
+            "SipUser {}/{}",
+            namespace(&user.metadata),
+            user.metadata.name.as_deref().unwrap_or_default()
+        ),
+        path: "spec.clusterRef.name".to_owned(),
+        fact: format!("VoipCluster {} serves {MAX_USERS} older SipUsers already, and not more", valid.name),
+        mend: "name another VoipCluster, or remove SipUsers of this one".to_owned(),
+    }
 }
 
 fn check_count(resources: &Resources, valid: &ValidCluster, errors: &mut Vec<FieldError>) {
