@@ -12,7 +12,7 @@ use voip_plan::objects::{Object, names, probe_pods, render};
 use voip_plan::status::Fault;
 use voip_plan::{
     Component, DrainCause, LeaseKey, MediaPod, NetworkMode, Observed, Order, Plan, PortsChange, ValidCluster,
-    orders, plan,
+    orders, orders_of_nodes, plan,
 };
 
 use crate::ClusterKey;

@@ -4,6 +4,8 @@ mod eligibility;
 
 use std::collections::{BTreeMap, HashMap};
 
+use voip_api::{Lease, LeaseState, PortSpace};
+
 use crate::leases::{LeaseId, Want};
 use crate::network::MAX_HOST_PORTS;
 use crate::observed::{Environment, Node, Observed};
@@ -79,12 +81,28 @@ type Holders<'a> = HashMap<&'a str, HashMap<&'a str, u8>>;
 
 fn holders<'a>(valid: &ValidCluster, observed: &'a Observed) -> Holders<'a> {
     let mut holders: Holders<'a> = HashMap::new();
-    for lease in observed.leases.iter().flat_map(|object| &object.spec.leases) {
-        let Some(id) = LeaseId::parse(&lease.id).filter(|id| id.is_of(valid)) else { continue };
-        let claim = holders.entry(id.pool).or_default().entry(id.node).or_insert(u8::MAX);
-        *claim = LeaseId::claim(lease.state).min(*claim);
+    let nodes: HashMap<&str, &Node> = observed.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
+    for object in &observed.leases {
+        for lease in &object.spec.leases {
+            let Some(id) = LeaseId::parse(&lease.id).filter(|id| id.is_of(valid)) else { continue };
+            let state =
+                nodes.get(id.node).map_or(lease.state, |node| state_on(node, &object.spec.space, lease));
+            let claim = holders.entry(id.pool).or_default().entry(id.node).or_insert(u8::MAX);
+            *claim = LeaseId::claim(state).min(*claim);
+        }
     }
     holders
+}
+
+/// A lease in another space than the node's claims no more than it will once this plan is carried out: where there is no
+/// room in the new space, the choice would be another then.
+fn state_on(node: &Node, space: &PortSpace, lease: &Lease) -> LeaseState {
+    match lease.state {
+        LeaseState::Active | LeaseState::Draining if node.port_space() != *space => {
+            if node.uid == lease.node_uid { LeaseState::Draining } else { LeaseState::Quarantined }
+        }
+        state => state,
+    }
 }
 
 fn asked(pool: &Pool, nodes: usize) -> usize {

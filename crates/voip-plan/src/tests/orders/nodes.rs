@@ -21,7 +21,7 @@ fn a_node_is_emptied_and_returns_without_a_plan() {
     model.pod(&pod).draining_since_ms = Some(1);
     model.node("w2").cordoned = false;
     assert_eq!(of_nodes(&model), [Order::Return { pod: pod.clone() }]);
-    ask(&mut model, "w2");
+    model.resources.cluster.metadata.annotations = Some([(DRAIN.to_owned(), "w2".to_owned())].into());
     assert_eq!(of_nodes(&model), [drain(&pod, DrainCause::Asked)]);
     model.node("w2").ready = false;
     assert_eq!(of_nodes(&model), [], "nobody would hear it");
