@@ -88,12 +88,11 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> Looked {
     hold(context, cluster, &mut faults).await;
     let resources = resources(context, &mut seen, &mut faults).await;
     let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());
-    let planned = match &validated.cluster {
-        Ok(valid) => act(context, valid, &mut seen, &mut faults).await,
-        Err(_) => {
-            faults.extend(act_on_nodes(context, &seen).await);
-            None
-        }
+    let planned = if let Ok(valid) = &validated.cluster {
+        act(context, valid, &mut seen, &mut faults).await
+    } else {
+        faults.extend(act_on_nodes(context, &seen).await);
+        None
     };
     let outcome = match (&validated.cluster, planned) {
         (Ok(valid), Some(plan)) => Ok((valid, plan)),

@@ -13,13 +13,14 @@ mod room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use voip_api::{Lease, LeaseState, PortSpace, RtpPortLease, RtpPortLeaseSpec};
+use voip_api::{Lease, LeaseState, PortSpace, RtpPortLease};
 
 use crate::observed::{Environment, Node, Observed};
 use crate::ports::PortRange;
 use crate::problem::Problem;
 use crate::validate::{Pool, ValidCluster};
 
+pub(crate) use book::is_released;
 pub use book::lease_object_name;
 use book::{Book, Misfits};
 pub use key::LeaseKey;
@@ -115,14 +116,6 @@ impl fmt::Display for LeaseId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, cluster, pool, shard, node } = self;
         write!(f, "{namespace}/{cluster}/{pool}/{shard}@{node}")
-    }
-}
-
-/// Where nobody leases anything, nobody looks whether ports are still held by something else; and an object that says
-/// nothing is not kept.
-fn forget_foreign(spec: &mut RtpPortLeaseSpec) {
-    if spec.leases.is_empty() {
-        spec.foreign.clear();
     }
 }
 

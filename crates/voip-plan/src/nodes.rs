@@ -1,10 +1,11 @@
 //! Which nodes carry which pool. Whoever has a lease stays; new nodes are taken by name.
 
 mod eligibility;
+mod holders;
 
 use std::collections::{BTreeMap, HashMap};
 
-use voip_api::{Lease, LeaseState, PortSpace};
+use holders::holders;
 
 use crate::leases::{LeaseId, Want};
 use crate::network::MAX_HOST_PORTS;
@@ -74,35 +75,6 @@ fn media<'a>(valid: &ValidCluster, pool: &'a Pool, shard: u32, node: &'a Node, m
 fn signaling<'a>(valid: &ValidCluster, node: &'a Node) -> Want<'a> {
     let id = LeaseId::of(valid, SIGNALING, 0, &node.name).to_string();
     Want { id, pool: None, shard: 0, node, space: node.port_space(), rtp_ports: 0 }
-}
-
-/// Nodes by pool that have a lease of it, and how strong their claim is (see [`LeaseId::claim`]).
-type Holders<'a> = HashMap<&'a str, HashMap<&'a str, u8>>;
-
-fn holders<'a>(valid: &ValidCluster, observed: &'a Observed) -> Holders<'a> {
-    let mut holders: Holders<'a> = HashMap::new();
-    let nodes: HashMap<&str, &Node> = observed.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
-    for object in &observed.leases {
-        for lease in &object.spec.leases {
-            let Some(id) = LeaseId::parse(&lease.id).filter(|id| id.is_of(valid)) else { continue };
-            let state =
-                nodes.get(id.node).map_or(lease.state, |node| state_on(node, &object.spec.space, lease));
-            let claim = holders.entry(id.pool).or_default().entry(id.node).or_insert(u8::MAX);
-            *claim = LeaseId::claim(state).min(*claim);
-        }
-    }
-    holders
-}
-
-/// A lease in another space than the node's claims no more than it will once this plan is carried out: where there is no
-/// room in the new space, the choice would be another then.
-fn state_on(node: &Node, space: &PortSpace, lease: &Lease) -> LeaseState {
-    match lease.state {
-        LeaseState::Active | LeaseState::Draining if node.port_space() != *space => {
-            if node.uid == lease.node_uid { LeaseState::Draining } else { LeaseState::Quarantined }
-        }
-        state => state,
-    }
 }
 
 fn asked(pool: &Pool, nodes: usize) -> usize {

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use voip_api::{Lease, LeaseState, PortSpace, PortSpaceType, PortSpan, RtpPortLease, RtpPortLeaseSpec};
 
 use super::foreign::Finders;
-use super::{CONTROL_PORTS, LeaseId, LeaseKey, MAX_LEASES, QUARANTINE_MS, Want, forget_foreign, reserved};
+use super::{CONTROL_PORTS, LeaseId, LeaseKey, MAX_LEASES, QUARANTINE_MS, Want, reserved};
 use crate::digest;
 use crate::observed::Observed;
 use crate::ports::{PortRange, Taken};
@@ -95,6 +95,7 @@ impl<'a> Book<'a> {
             self.observed.nodes.iter().map(|node| (node.name.as_str(), node.uid.as_str())).collect();
         let (valid, observed, range) = (self.valid, self.observed, self.range);
         for (space, page) in &mut self.pages {
+            let had_leases = !page.leases.is_empty();
             page.leases.retain(|id, lease| {
                 let Some(parsed) = LeaseId::parse(id).filter(|parsed| parsed.is_of(valid)) else {
                     return true;
@@ -118,6 +119,10 @@ impl<'a> Book<'a> {
             });
             for lease in page.leases.values() {
                 page.taken.insert_lease(lease);
+            }
+            if had_leases && page.leases.is_empty() {
+                // Nobody is left who looks whether something else still holds them.
+                page.object.spec.foreign.clear();
             }
             page.hold_foreign();
         }
@@ -229,7 +234,6 @@ impl<'a> Book<'a> {
         let ours = self.pages.into_values().filter(|page| page.ours);
         ours.map(|mut page| {
             page.object.spec.leases = page.leases.into_values().collect();
-            forget_foreign(&mut page.object.spec);
             page.object
         })
         .collect()
@@ -341,7 +345,7 @@ fn abandon(lease: &mut Lease, same_node: bool, valid: &ValidCluster, now_ms: u64
 }
 
 /// Its quarantine is over.
-pub(super) fn is_released(lease: &Lease, now_ms: u64) -> bool {
+pub(crate) fn is_released(lease: &Lease, now_ms: u64) -> bool {
     let release = lease.release_after.as_ref().and_then(|time| u64::try_from(time.0.as_millisecond()).ok());
     lease.state == LeaseState::Quarantined && release.is_some_and(|release| release <= now_ms)
 }

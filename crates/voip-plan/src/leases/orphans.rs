@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use voip_api::{Lease, RtpPortLease};
 
 use super::book::{is_released, quarantine};
-use super::{LeaseId, LeaseKey, QUARANTINE_MS, forget_foreign};
+use super::{LeaseId, LeaseKey, QUARANTINE_MS};
 
 /// The longest `spec.drain.timeoutSeconds` there can be, milliseconds: what that of the cluster was is not known any more.
 const LONGEST_DRAIN_MS: u64 = 86_400_000;
@@ -29,7 +29,10 @@ pub fn orphans(
     let judged = |object: &RtpPortLease| {
         let mut judged = object.clone();
         judged.spec.leases.retain_mut(|lease| !is_orphan(lease) || stays(lease, ended, now_ms));
-        forget_foreign(&mut judged.spec);
+        if judged.spec.leases.is_empty() {
+            // Nobody looks any more whether something else still holds them.
+            judged.spec.foreign.clear();
+        }
         (judged.spec != object.spec).then_some(judged)
     };
     leases.iter().filter_map(judged).collect()

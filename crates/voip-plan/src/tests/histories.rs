@@ -234,7 +234,8 @@ fn plan_and_check(world: &mut World, at: usize) -> Result<(), TestCaseError> {
     world.write(&again.leases);
     let twice = leases(&world.observed.leases);
     let differ: Vec<_> = after.iter().filter(|(key, lease)| twice.get(*key) != Some(*lease)).collect();
-    prop_assert!(after == twice, "no fixpoint: {:#?} became other", differ);
+    let new: Vec<_> = twice.iter().filter(|(key, lease)| after.get(*key) != Some(*lease)).collect();
+    prop_assert!(after == twice, "no fixpoint: {:#?} became {:#?} before {:#?}", differ, new, before);
     check_refusals(&valid, &world.observed)
 }
 
