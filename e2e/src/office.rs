@@ -61,6 +61,14 @@ impl Office {
         pods
     }
 
+    /// Pairs of its media pods that have not ended and are started with the same port of one node.
+    pub fn pods_that_share_a_port_of_a_node(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.media_pods().iter().flat_map(spans_on_node).collect();
+        all.sort();
+        let shares = all.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].1.1 >= pair[1].1.0);
+        shares.map(|pair| format!("{:?} and {:?}", pair[0], pair[1])).collect()
+    }
+
     /// Names of the nodes of its media workloads, sorted; one for each shard.
     pub fn media_nodes(&self) -> Vec<String> {
         let sets = self.objects("daemonsets");
@@ -144,6 +152,16 @@ impl Office {
             if said.success { Ok(()) } else { Err(said.stderr) }
         });
     }
+}
+
+/// Node, ports and name of a pod, for each span of its ports; none before it has a node.
+fn spans_on_node(pod: &Value) -> Vec<(String, leases::Span, String)> {
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let (Some(node), Some(name)) = (text("/spec/nodeName"), text("/metadata/name")) else {
+        return Vec::new();
+    };
+    let spans = ports(pod).map(|(_, spans)| spans).unwrap_or_default();
+    spans.into_iter().map(|span| (node.clone(), span, name.clone())).collect()
 }
 
 fn is_ready(pod: &Value) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::kubernetes::{Namespace, apply, install_crds, kubectl};
+use e2e::kubernetes::{Namespace, apply, get, install_crds, kubectl};
 use e2e::leases::{Witness, held, held_spans};
 use e2e::nodes::Nodes;
 use e2e::office::Office;
@@ -108,6 +108,44 @@ fn cluster_b_a_node_is_cordoned_returned_relabelled_and_gets_another_address() {
     office.until_media_on(&[a], DRAINED);
     office.until_pods_have_their_leases(SOON);
     kubectl(&["delete", "node", b]).ok();
+}
+
+#[test]
+fn cluster_b_nodes_that_come_to_share_an_address_move_to_common_ports_one_pod_after_the_other() {
+    install_crds();
+    let (namespace, nodes) = (Namespace::new("share"), Nodes::new("share", 2));
+    let _operator = Settings::serving(&[namespace.name()]).start();
+    let mut spec = everywhere(&nodes, &json!({}));
+    spec["media"]["pools"][0]["podsPerNode"] = json!(2);
+    spec["updates"] = json!({"maxUnavailable": 2});
+    let office = Office::open(&namespace, "office", &spec);
+    let [a, b] = [nodes.name(0), nodes.name(1)];
+    office.until_media_on(&[a, a, b, b], SOON);
+    office.until_pods_have_their_leases(SOON);
+    let witness = Witness::start();
+
+    let group = format!("voip.dev/port-space={}", namespace.name());
+    kubectl(&["label", "node", a, b, &group]).ok();
+    until("all leases are in the common space", 3 * DRAINED, || {
+        assert_eq!(office.pods_that_share_a_port_of_a_node(), [""; 0]);
+        let object = get(&["rtpportleases"]);
+        let of_nodes: Vec<_> = object["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|object| {
+                let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                [a, b].iter().any(|node| name == format!("node.{node}"))
+            })
+            .map(|object| object["spec"]["leases"].clone())
+            .collect();
+        if of_nodes.is_empty() { Ok(()) } else { Err(of_nodes) }
+    });
+    office.until_pods_have_their_leases(SOON);
+    office.until_condition("Progressing", "False UpToDate", SOON);
+    let spans = held_spans(&office.prefix());
+    assert_eq!(spans.len(), 4, "{spans:?}");
+    witness.found_no_overlap(&[]);
 }
 
 #[test]
