@@ -2,20 +2,25 @@
 
 mod guests;
 mod misfits;
+mod page;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use k8s_openapi::jiff::Timestamp;
-use voip_api::{Lease, LeaseState, PortSpace, PortSpaceType, PortSpan, RtpPortLease, RtpPortLeaseSpec};
+use voip_api::{Lease, PortSpace, PortSpaceType, RtpPortLease};
 
 use super::foreign::Finders;
-use super::{CONTROL_PORTS, LeaseId, LeaseKey, MAX_LEASES, QUARANTINE_MS, Want, reserved};
+use super::{LeaseId, LeaseKey, Want, reserved};
 use crate::digest;
 use crate::observed::Observed;
 use crate::ports::{PortRange, Taken};
 use crate::validate::ValidCluster;
 pub(super) use misfits::Misfits;
+pub(super) use page::Page;
+use page::{is_as_wanted, span};
+pub(crate) use states::is_released;
+pub(super) use states::quarantine;
+use states::{abandon, renew};
 
 /// All pages.
 pub(super) struct Book<'a> {
@@ -26,21 +31,6 @@ pub(super) struct Book<'a> {
     /// Never leased, in any space.
     reserved: Taken,
     pages: BTreeMap<PortSpace, Page>,
-}
-
-/// One port space.
-#[derive(Clone)]
-pub(super) struct Page {
-    pub(super) object: RtpPortLease,
-    pub(super) leases: BTreeMap<String, Lease>,
-    /// Leases of other spaces whose nodes are in this one now: what was started with them still has its sockets there.
-    pub(super) guests: Vec<Lease>,
-    /// Ports that nobody may be given.
-    pub(super) taken: Taken,
-    /// Ids of leases without a pod that are not as wanted.
-    movable: BTreeSet<String>,
-    /// This cluster has or had a lease here.
-    ours: bool,
 }
 
 impl<'a> Book<'a> {
@@ -63,18 +53,7 @@ impl<'a> Book<'a> {
 
     fn page(&mut self, space: &PortSpace) -> &mut Page {
         let reserved = &self.reserved;
-        self.pages.entry(space.clone()).or_insert_with(|| Page {
-            object: RtpPortLease {
-                metadata: ObjectMeta { name: Some(lease_object_name(space)), ..ObjectMeta::default() },
-                spec: RtpPortLeaseSpec { space: space.clone(), leases: Vec::new(), foreign: Vec::new() },
-                status: None,
-            },
-            leases: BTreeMap::new(),
-            guests: Vec::new(),
-            taken: reserved.clone(),
-            movable: BTreeSet::new(),
-            ours: false,
-        })
+        self.pages.entry(space.clone()).or_insert_with(|| Page::empty(space, reserved))
     }
 
     /// The page of `space`, once there is one.
@@ -237,140 +216,6 @@ impl<'a> Book<'a> {
             page.object
         })
         .collect()
-    }
-}
-
-impl Page {
-    fn hold_foreign(&mut self) {
-        for foreign in &self.object.spec.foreign {
-            self.taken.insert_range(PortRange::new(foreign.port, foreign.port));
-        }
-    }
-
-    /// Frees the ports of a lease, except those that it held although they are reserved, foreign or a guest's.
-    fn release(&mut self, lease: &Lease, reserved: &Taken) {
-        for span in [Some(lease.control), lease.rtp].into_iter().flatten() {
-            self.taken.remove(u32::from(span.start), u32::from(span.start) + u32::from(span.length));
-        }
-        self.taken.merge(reserved);
-        for guest in &self.guests {
-            self.taken.insert_lease(guest);
-        }
-        self.hold_foreign();
-    }
-
-    /// A place for `want`: control ports from the top, RTP at `preferred` or else from the bottom.
-    fn find(
-        &self,
-        want: &Want<'_>,
-        range: PortRange,
-        preferred: Option<u32>,
-        valid: &ValidCluster,
-    ) -> Option<Lease> {
-        if self.leases.len() >= MAX_LEASES {
-            return None;
-        }
-        let (control, rtp) = self.control_first(want.rtp_ports, range, preferred).or_else(|| {
-            // The two control ports may have spoilt the only gap that is long enough.
-            self.rtp_first(want.rtp_ports, range)
-        })?;
-        let mut lease = Lease {
-            id: want.id.clone(),
-            cluster_uid: String::new(),
-            node_uid: String::new(),
-            rtp,
-            control,
-            state: LeaseState::Active,
-            release_after: None,
-        };
-        renew(&mut lease, want, valid);
-        Some(lease)
-    }
-
-    fn control_first(
-        &self,
-        ports: u32,
-        range: PortRange,
-        preferred: Option<u32>,
-    ) -> Option<(PortSpan, Option<PortSpan>)> {
-        let control = self.taken.highest(range, CONTROL_PORTS)?;
-        let mut taken = self.taken.clone();
-        taken.insert(control, control + CONTROL_PORTS);
-        if ports == 0 {
-            return Some((span(control, CONTROL_PORTS), None));
-        }
-        let free = |start: &u32| {
-            let end = start.saturating_add(ports);
-            *start >= u32::from(range.first) && end <= u32::from(range.last) + 1 && taken.is_free(*start, end)
-        };
-        let start = preferred.filter(free).or_else(|| taken.lowest(range, ports))?;
-        Some((span(control, CONTROL_PORTS), Some(span(start, ports))))
-    }
-
-    fn rtp_first(&self, ports: u32, range: PortRange) -> Option<(PortSpan, Option<PortSpan>)> {
-        let start = self.taken.lowest(range, ports)?;
-        let mut taken = self.taken.clone();
-        taken.insert(start, start + ports);
-        let control = taken.highest(range, CONTROL_PORTS)?;
-        Some((span(control, CONTROL_PORTS), Some(span(start, ports))))
-    }
-}
-
-/// Nothing would change if it were placed anew.
-fn is_as_wanted(lease: &Lease, want: &Want<'_>, range: PortRange) -> bool {
-    let inside = |span: PortSpan| span.start >= range.first && span.last() <= range.last;
-    let length = lease.rtp.map_or(0, |rtp| u32::from(rtp.length));
-    length == want.rtp_ports && inside(lease.control) && lease.rtp.is_none_or(inside)
-}
-
-fn renew(lease: &mut Lease, want: &Want<'_>, valid: &ValidCluster) {
-    lease.state = LeaseState::Active;
-    lease.release_after = None;
-    lease.cluster_uid.clone_from(&valid.uid);
-    lease.node_uid.clone_from(&want.node.uid);
-}
-
-/// A lease that is not wanted any more and whose pod nobody saw end. Without the very machine that it was granted for
-/// (`same_node`) nobody ever will. False: its ports are free.
-fn abandon(lease: &mut Lease, same_node: bool, valid: &ValidCluster, now_ms: u64) -> bool {
-    match lease.state {
-        LeaseState::Quarantined if lease.release_after.is_some() => return !is_released(lease, now_ms),
-        _ if same_node => lease.state = LeaseState::Draining,
-        _ => {
-            let drain_ms = u64::from(valid.drain_seconds) * 1000;
-            quarantine(lease, now_ms.saturating_add(drain_ms).saturating_add(QUARANTINE_MS));
-        }
-    }
-    true
-}
-
-/// Its quarantine is over.
-pub(crate) fn is_released(lease: &Lease, now_ms: u64) -> bool {
-    let release = lease.release_after.as_ref().and_then(|time| u64::try_from(time.0.as_millisecond()).ok());
-    lease.state == LeaseState::Quarantined && release.is_some_and(|release| release <= now_ms)
-}
-
-/// Its ports are not given to anybody before `until_ms`, Unix time in milliseconds.
-pub(super) fn quarantine(lease: &mut Lease, until_ms: u64) {
-    // The API keeps whole seconds.
-    let seconds = i64::try_from(until_ms.div_ceil(1000)).unwrap_or(i64::MAX);
-    lease.state = LeaseState::Quarantined;
-    lease.release_after = Some(Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)));
-}
-
-/// Both fit into 16 bits wherever they come from a range of ports.
-fn span(start: u32, length: u32) -> PortSpan {
-    PortSpan {
-        start: u16::try_from(start).unwrap_or(u16::MAX),
-        length: u16::try_from(length).unwrap_or(u16::MAX),
-    }
-}
-
-impl Taken {
-    fn insert_lease(&mut self, lease: &Lease) {
-        for span in [Some(lease.control), lease.rtp].into_iter().flatten() {
-            self.insert(u32::from(span.start), u32::from(span.start) + u32::from(span.length));
-        }
     }
 }
 
