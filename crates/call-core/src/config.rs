@@ -84,6 +84,7 @@ pub(crate) struct Directory {
     domains: HashSet<String>,
     /// What callers are told of each listener, where the documents say it.
     advertised: Vec<Option<SocketAddr>>,
+    addresses: Vec<IpAddr>,
     local_cidrs: Vec<IpNet>,
     users: HashMap<String, Arc<UserDocument>>,
     /// Names and numbers, to the name of the user.
@@ -104,6 +105,7 @@ impl Directory {
             dialplan: compile(documents)?,
             domains: sip.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
             advertised: sip.listeners.iter().map(|listener| listener.advertised).collect(),
+            addresses: sip.addresses.clone(),
             local_cidrs: sip.local_cidrs.clone(),
             users,
             numbers,
@@ -130,9 +132,10 @@ impl Directory {
         self.advertised.get(usize::from(listener.0)).copied().flatten()
     }
 
-    /// Whether callers are told of this address, by the documents.
+    /// Whether this address reaches us, by the documents.
     pub(crate) fn is_advertised(&self, address: IpAddr) -> bool {
-        self.advertised.iter().flatten().any(|advertised| advertised.ip() == address)
+        let mut advertised = self.advertised.iter().flatten().map(SocketAddr::ip);
+        advertised.any(|known| known == address) || self.addresses.contains(&address)
     }
 
     /// Whether a peer is spoken to from the inside address.

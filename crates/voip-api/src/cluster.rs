@@ -210,7 +210,8 @@ pub struct SignalingService {
     #[x_kube(validation = Rule::new("self.all(n, isCIDR(n))").message("loadBalancerSourceRanges: use networks such as 192.0.2.0/24"))]
     pub load_balancer_source_ranges: Vec<String>,
 
-    /// `Local` shows sip-node the address of the caller, `Cluster` that of a node.
+    /// `Local` shows sip-node the address of the caller, `Cluster` that of a node: phones behind NAT
+    /// get no audio then.
     #[serde(default)]
     pub external_traffic_policy: TrafficPolicy,
 }

@@ -6,7 +6,7 @@
 //! arguments.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,9 @@ pub struct SipDocument {
     pub digest_algorithms: Vec<DigestAlgorithm>,
     /// Listeners.
     pub listeners: Vec<Listener>,
+    /// Addresses that reach us: a request for one of them is for us, whatever the domains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
     /// Sources in these networks are spoken to from the inside address.
     pub local_cidrs: Vec<IpNet>,
     /// The dialplans in order of precedence.

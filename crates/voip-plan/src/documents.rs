@@ -1,6 +1,7 @@
 //! The config documents that the programs of a cluster load.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 use voip_contract::config::{DOCUMENT_VERSION, Listener, MediaDocument, SipDocument, UsersDocument};
@@ -38,6 +39,7 @@ pub(crate) fn render(
         realm: valid.realm.clone(),
         digest_algorithms: valid.algorithms.clone(),
         listeners: listeners(valid, environment, signaling),
+        addresses: addresses(environment, signaling),
         local_cidrs: Vec::new(),
         dialplans: valid.dialplans.clone(),
     };
@@ -68,6 +70,15 @@ fn listeners(valid: &ValidCluster, environment: Environment, signaling: &[Signal
         }
     }
     listeners
+}
+
+/// All that callers may have been told by others, of every listener; on a laptop the program knows its address.
+fn addresses(environment: Environment, signaling: &[SignalingPod]) -> Vec<IpAddr> {
+    if environment == Environment::Laptop {
+        return Vec::new();
+    }
+    let all = signaling.iter().flat_map(|pod| &pod.addresses).map(|told| told.address);
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Fingerprint of a document whose own is still empty.

@@ -107,9 +107,14 @@ fn addresses(valid: &ValidCluster, observed: &Observed) -> Vec<Address> {
     }
 }
 
+/// Where the sip-nodes are. While one is replaced by the next the one that ends is still the best guess.
 fn nodes_of_sip(observed: &Observed) -> Vec<&Node> {
-    let pods = observed.pods.iter().filter(|pod| pod.component == Component::Signaling && !pod.ending);
-    let names: Vec<&str> = pods.filter_map(|pod| pod.node.as_deref()).collect();
+    let named = |ending: bool| -> Vec<&str> {
+        let pods = observed.pods.iter().filter(|pod| pod.component == Component::Signaling);
+        pods.filter(|pod| pod.ending == ending).filter_map(|pod| pod.node.as_deref()).collect()
+    };
+    let staying = named(false);
+    let names = if staying.is_empty() { named(true) } else { staying };
     observed.nodes.iter().filter(|node| names.contains(&node.name.as_str())).collect()
 }
 

@@ -94,7 +94,9 @@ struct Leaving {
 impl Leaving {
     /// No new calls from here on. Those that are have `within` to end; after that they are ended.
     ///
-    /// The node stays ready meanwhile: whatever balances load before it would cut the calls off from it.
+    /// The node stays ready meanwhile, for whatever balances load by that would cut the calls off from it. In Kubernetes
+    /// that counts while an operator drains it; a pod that is being deleted is no longer ready whatever it says, and
+    /// a cloud's balancer that looks at the health port of the Service takes its node out during the drain.
     async fn wait_for_calls(&mut self, within: Duration, signals: &mut Signals) -> Patience {
         if within.is_zero() {
             return Patience::Left;

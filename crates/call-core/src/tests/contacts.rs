@@ -119,3 +119,20 @@ fn new_dialogs_are_told_the_address_that_new_documents_advertise() {
     world.call("1001", "1002", Reaction::Reject(486));
     assert_eq!(contact(&mut world), "<sip:203.0.113.9:31060>");
 }
+
+#[test]
+fn every_address_that_documents_name_is_ours() {
+    let mut world = World::new();
+    let status = |world: &mut World, uri: &str| {
+        world.phone("1001").got.clear();
+        world.act("1001", |phone, now| phone.outside(now, Method::Options, uri, &[]));
+        world.run_ms(500);
+        world.phone("1001").statuses(&Method::Options)
+    };
+    assert_eq!(status(&mut world, "sip:203.0.113.9"), [404]);
+    let mut documents = documents(Vec::new(), vec![user("1001")]);
+    documents.sip.addresses = vec!["203.0.113.8".parse().unwrap(), "203.0.113.9".parse().unwrap()];
+    world.input(Event::Config(Arc::new(documents)));
+    assert_eq!(status(&mut world, "sip:203.0.113.9"), [200]);
+    assert_eq!(status(&mut world, "sip:203.0.113.10"), [404]);
+}

@@ -43,6 +43,7 @@ pub(crate) fn documents(dialplans: Vec<DialplanDocument>, users: Vec<UserDocumen
             realm: REALM.to_owned(),
             digest_algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             listeners: Vec::new(),
+            addresses: Vec::new(),
             local_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
             dialplans,
         },

@@ -10,9 +10,9 @@ const PARTS: [&str; 5] = ["Accepted", "PortsAllocated", "AddressesResolved", "Si
 /// Whether the spec can be used as it is.
 pub(super) fn accepted(round: &Round<'_>) -> Finding {
     let no = |reason: &str, message| Finding::new("Accepted", Is::False, reason, message);
-    let plan = match round.outcome {
+    let (valid, plan) = match round.outcome {
         Err(errors) => return no("InvalidSpec", first_of(errors.iter().map(ToString::to_string))),
-        Ok((_, plan)) => plan,
+        Ok(good) => good,
     };
     if let Some(message) = told(&plan.problems, &[Reason::NoMatchingNode]).map(|(_, message)| message) {
         return no("NoMatchingNode", message);
@@ -23,7 +23,11 @@ pub(super) fn accepted(round: &Round<'_>) -> Finding {
         let mend = "rename the VoipCluster, or delete that object if nobody needs it";
         return no("ForeignObject", format!("{}: {mend}", first_of(foreign)));
     }
-    Finding::new("Accepted", Is::True, "Valid", "the spec can be used")
+    let of_it = |advice: &&Problem| advice.document == valid.document();
+    let advice: Vec<Problem> = plan.advice.iter().filter(of_it).cloned().collect();
+    let advice = told(&advice, &[Reason::Advice]).map(|(_, message)| format!("; {message}"));
+    let message = format!("the spec can be used{}", advice.unwrap_or_default());
+    Finding::new("Accepted", Is::True, "Valid", message)
 }
 
 /// Whether every pod that is wanted has ports.

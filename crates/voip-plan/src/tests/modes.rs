@@ -104,6 +104,49 @@ fn each_exposure_gives_its_addresses() {
 }
 
 #[test]
+fn while_a_sip_node_is_replaced_callers_are_told_the_old_address() {
+    let mut observed = kubernetes(nodes(2));
+    let told = |observed: &Observed| {
+        let plan = planned(json!({"signaling": {"exposure": "HostNetwork"}}), observed);
+        assert_eq!(plan.problems, []);
+        plan.documents.sip.listeners[0].advertised.unwrap().to_string()
+    };
+    observed.pods.push(Pod { ending: true, ..pod(Component::Signaling, "office-sip-1", "w1") });
+    assert_eq!(told(&observed), "198.51.0.1:5060");
+    observed.pods.push(pod(Component::Signaling, "office-sip-2", "w2"));
+    assert_eq!(told(&observed), "198.51.0.2:5060");
+}
+
+#[test]
+fn every_address_of_signaling_is_ours_and_the_first_is_told() {
+    let mut observed = kubernetes(nodes(3));
+    observed.service.as_mut().unwrap().ingress.insert(0, [203, 0, 113, 9].into());
+    let sip = planned(json!({}), &observed).documents.sip;
+    assert_eq!(sip.listeners[0].advertised, Some("203.0.113.9:5060".parse().unwrap()));
+    assert_eq!(
+        sip.addresses,
+        ["203.0.113.5", "203.0.113.9"].map(|address| address.parse::<std::net::IpAddr>().unwrap())
+    );
+}
+
+#[test]
+fn a_service_that_hides_callers_is_advised_against() {
+    let advised = |signaling: Value| {
+        let plan = planned(json!({"signaling": signaling}), &kubernetes(nodes(2)));
+        assert!(plan.advice.iter().all(|advice| advice.reason == Reason::Advice));
+        plan.advice.iter().any(|advice| advice.path == "spec.signaling.service.externalTrafficPolicy")
+    };
+    let hiding = json!({"externalTrafficPolicy": "Cluster"});
+    for exposure in ["LoadBalancer", "NodePort"] {
+        assert!(advised(json!({"exposure": exposure, "service": hiding})), "{exposure}");
+        assert!(!advised(json!({"exposure": exposure})), "{exposure}");
+    }
+    for exposure in ["ClusterIP", "HostNetwork"] {
+        assert!(!advised(json!({"exposure": exposure, "service": hiding})), "{exposure}");
+    }
+}
+
+#[test]
 fn without_an_address_the_smallest_change_is_offered() {
     let observed = Observed { service: None, ..kubernetes(nodes(2)) };
     let plan = planned(json!({}), &observed);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use voip_api::{Bridge, Exposure, NetworkMode};
+use voip_api::{Bridge, Exposure, NetworkMode, Signaling, TrafficPolicy};
 
 use super::{Report, ValidCluster};
 use crate::network::{MAX_HOST_PORT_CALLS, MAX_HOST_PORTS};
@@ -66,12 +66,39 @@ fn check_host_ports(valid: &ValidCluster, report: &mut Report<'_>) {
     }
 }
 
-/// What will not be as written on a laptop, where every program uses the network of the machine.
+/// A field, what is so, and what to do about it.
+type Told = (&'static str, String, &'static str);
+
+/// What works, though perhaps not as meant.
 pub(super) fn advise(observed: &Observed, valid: &mut ValidCluster) {
-    if observed.environment != Environment::Laptop {
-        return;
-    }
-    let mut told: Vec<(&str, String, &str)> = Vec::new();
+    let told = match observed.environment {
+        Environment::Laptop => without_use_on_a_laptop(valid),
+        Environment::Kubernetes => hides_callers(&valid.spec.signaling).into_iter().collect(),
+    };
+    let document = valid.document();
+    valid.advice.extend(told.into_iter().map(|(path, fact, mend)| Problem {
+        document: document.clone(),
+        path: path.to_owned(),
+        reason: Reason::Advice,
+        fact,
+        mend: mend.to_owned(),
+    }));
+}
+
+/// Media goes to where signaling came from when a phone is behind NAT and names an address that nobody reaches.
+fn hides_callers(signaling: &Signaling) -> Option<Told> {
+    let exposed = matches!(signaling.exposure, Exposure::LoadBalancer | Exposure::NodePort);
+    let hides = exposed && signaling.service.external_traffic_policy == TrafficPolicy::Cluster;
+    hides.then(|| {
+        let fact = "Cluster hides the addresses of callers: phones behind NAT get no audio";
+        let path = "spec.signaling.service.externalTrafficPolicy";
+        (path, fact.to_owned(), "set it to Local, or leave it out")
+    })
+}
+
+/// What will not be as written on a laptop, where every program uses the network of the machine.
+fn without_use_on_a_laptop(valid: &ValidCluster) -> Vec<Told> {
+    let mut told: Vec<Told> = Vec::new();
     let serve = "say --address to serve other machines";
     if let Some(address) = valid.media_address {
         told.push((
@@ -97,12 +124,5 @@ pub(super) fn advise(observed: &Observed, valid: &mut ValidCluster) {
             keep,
         ));
     }
-    let document = valid.document();
-    valid.advice.extend(told.into_iter().map(|(path, fact, mend)| Problem {
-        document: document.clone(),
-        path: path.to_owned(),
-        reason: Reason::Advice,
-        fact,
-        mend: mend.to_owned(),
-    }));
+    told
 }
