@@ -7,8 +7,10 @@ use kube::{Client, ResourceExt};
 use time::OffsetDateTime;
 use voip_api::VoipCluster;
 use voip_contract::node_admin::Role;
+use voip_plan::Component;
+use voip_plan::objects::names;
 
-use crate::owned::{self, Data, OwnedSecrets};
+use crate::owned::{self, Data, OwnedSecrets, Settled};
 
 mod issue;
 #[cfg(test)]
@@ -42,6 +44,8 @@ pub struct Certificates {
     pub operator: Leaf,
     /// When to ensure them again at the latest.
     pub renew_at: OffsetDateTime,
+    /// Names of the Secrets in which programs have a new certificate in place of another one.
+    pub rotated: Vec<String>,
 }
 
 /// Makes, heals and renews them as of `now`.
@@ -53,11 +57,15 @@ pub async fn ensure(
     let name = cluster.name_any();
     let secrets = OwnedSecrets::of(client, cluster, &name)?;
     let authority = authority(&secrets, &name, now).await?;
-    let sip = leaf(&secrets, &format!("{name}-sip-mtls"), &authority, Role::SipNode, now).await?;
-    let media = leaf(&secrets, &format!("{name}-media-mtls"), &authority, Role::MediaNode, now).await?;
     let operator = authority.leaf(Role::Operator, now, OPERATOR_LIFETIME)?;
-    let renew_at = sip.min(media).min(now + OPERATOR_LIFETIME / 2);
-    Ok(Certificates { operator, renew_at })
+    let mut made = Certificates { operator, renew_at: now + OPERATOR_LIFETIME / 2, rotated: Vec::new() };
+    for (component, role) in [(Component::Signaling, Role::SipNode), (Component::Media, Role::MediaNode)] {
+        let secret = names::certificate(&name, component);
+        let settled = leaf(&secrets, &secret, &authority, role, now).await?;
+        made.renew_at = made.renew_at.min(settled.value);
+        made.rotated.extend(settled.replaced.then_some(secret));
+    }
+    Ok(made)
 }
 
 async fn authority(secrets: &OwnedSecrets, cluster: &str, now: OffsetDateTime) -> Result<Authority, Error> {
@@ -66,7 +74,7 @@ async fn authority(secrets: &OwnedSecrets, cluster: &str, now: OffsetDateTime) -
         let made = Authority::new(cluster, now)?;
         Ok(pack([(CERTIFICATE, made.certificate()), (KEY, &made.key())]))
     };
-    secrets.settle(&format!("{cluster}-ca"), read, make).await
+    Ok(secrets.settle(&format!("{cluster}-ca"), read, make).await?.value)
 }
 
 /// When the leaf is to be renewed.
@@ -76,7 +84,7 @@ async fn leaf(
     authority: &Authority,
     role: Role,
     now: OffsetDateTime,
-) -> Result<OffsetDateTime, Error> {
+) -> Result<Settled<OffsetDateTime>, Error> {
     let due = |data: &Data| {
         let leaf = unpack(data)?;
         let renew_at = authority.vouches_until(&leaf, role)? - (LEAF_LIFETIME - LEAF_RENEWAL);

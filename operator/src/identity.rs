@@ -11,9 +11,11 @@ use voip_api::VoipCluster;
 use voip_grpc::tls::{Identity, TlsError};
 use voip_plan::Component;
 use voip_plan::objects::names;
+use voip_plan::status::EventToWrite;
 
 use crate::apply::objects::Key;
 use crate::context::Context;
+use crate::report::publish;
 use crate::{ClusterKey, certificates, secrets};
 
 /// Why there is no certificate.
@@ -64,6 +66,11 @@ pub(crate) async fn ensure(
         return Ok(held);
     }
     let made = certificates::ensure(&context.client, cluster, now).await?;
+    for secret in &made.rotated {
+        if let Some(fault) = publish(context, cluster, EventToWrite::certificate_rotated(secret)).await {
+            tracing::warn!(secret, ?fault, "a new certificate could not be told of");
+        }
+    }
     secrets::api_token(&context.client, cluster).await?;
     let leaf = made.operator;
     let identity =

@@ -46,6 +46,15 @@ pub enum Error {
     },
 }
 
+/// A Secret that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled<T> {
+    /// What was made of it.
+    pub value: T,
+    /// It was there, did not fit, and was written anew just now.
+    pub replaced: bool,
+}
+
 /// The Secrets of one owner.
 pub struct OwnedSecrets {
     api: Api<Secret>,
@@ -75,17 +84,18 @@ impl OwnedSecrets {
         name: &str,
         judge: impl Fn(&Data) -> Option<T>,
         make: impl Fn() -> Result<Data, E>,
-    ) -> Result<T, E> {
+    ) -> Result<Settled<T>, E> {
         for _ in 0..ATTEMPTS {
             let found = self.find(name).await?;
-            if let Some(fit) = found.as_ref().and_then(|secret| judge(&data(secret))) {
-                return Ok(fit);
+            if let Some(value) = found.as_ref().and_then(|secret| judge(&data(secret))) {
+                return Ok(Settled { value, replaced: false });
             }
             let made = make()?;
-            let fit = judge(&made).ok_or_else(|| Error::Unfit(name.to_owned()))?;
+            let value = judge(&made).ok_or_else(|| Error::Unfit(name.to_owned()))?;
             if self.write(name, made, found.as_ref()).await? {
-                tracing::info!(secret = name, replaced = found.is_some(), "secret made");
-                return Ok(fit);
+                let replaced = found.is_some();
+                tracing::info!(secret = name, replaced, "secret made");
+                return Ok(Settled { value, replaced });
             }
         }
         Err(Error::Contended(name.to_owned()).into())

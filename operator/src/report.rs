@@ -150,13 +150,18 @@ async fn tell(
     after: &VoipClusterStatus,
     round: &Round<'_>,
 ) -> Option<Fault> {
-    let reference = cluster.object_ref(&());
     for event in status::events(before, after, round) {
-        if let Err(error) = context.recorder.publish(&event_of(event), &reference).await {
-            return Some(fault("Event", "create", &error));
+        if let Some(fault) = publish(context, cluster, event).await {
+            return Some(fault);
         }
     }
     None
+}
+
+/// Writes an Event about a VoipCluster.
+pub(crate) async fn publish(context: &Context, cluster: &VoipCluster, event: EventToWrite) -> Option<Fault> {
+    let written = context.recorder.publish(&event_of(event), &cluster.object_ref(&())).await;
+    written.err().map(|error| fault("Event", "create", &error))
 }
 
 fn event_of(event: EventToWrite) -> Event {

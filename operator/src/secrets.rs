@@ -75,7 +75,7 @@ pub async fn generated_password(client: &Client, user: &SipUser) -> Result<Secre
         Ok(Data::from([(USERNAME.to_owned(), username), (PASSWORD.to_owned(), password)]))
     };
     let secrets = OwnedSecrets::of(client, user, &user.spec.cluster_ref.name)?;
-    let password = secrets.settle(&secret, keep, make).await?.filter(|password| !password.is_empty());
+    let password = secrets.settle(&secret, keep, make).await?.value.filter(|password| !password.is_empty());
     password.map(SecretValue::new).ok_or(Error::NoKey { secret, key: PASSWORD })
 }
 
@@ -89,7 +89,10 @@ pub async fn api_token(client: &Client, cluster: &VoipCluster) -> Result<(), Err
     let name = cluster.name_any();
     let long = |data: &Data| data.get(TOKEN).is_some_and(|token| !token.is_empty()).then_some(());
     let make = || -> Result<Data, Error> { Ok(Data::from([(TOKEN.to_owned(), random(TOKEN_LENGTH)?)])) };
-    OwnedSecrets::of(client, cluster, &name)?.settle(&format!("{name}-api"), long, make).await
+    OwnedSecrets::of(client, cluster, &name)?
+        .settle(&format!("{name}-api"), long, make)
+        .await
+        .map(|settled| settled.value)
 }
 
 fn random(length: usize) -> Result<Vec<u8>, Error> {

@@ -182,4 +182,17 @@ fn cluster_a_objects_that_are_edited_or_deleted_by_hand_are_as_they_were() {
         if said.success { Ok(()) } else { Err(said.stderr) }
     });
     assert_eq!(token(), before);
+
+    office.kubectl(&[
+        "patch",
+        "secret",
+        "office-media-mtls",
+        "--type=merge",
+        "-p",
+        r#"{"data": {"tls.crt": ""}}"#,
+    ]);
+    until("a new certificate in place of another is told of", SOON, || {
+        let said = office.kubectl(&["get", "events", "--field-selector", "reason=CertificateRotated"]);
+        if said.contains("office-media-mtls") { Ok(()) } else { Err(said) }
+    });
 }

@@ -41,6 +41,7 @@ fn end(store: &Store, path: &str, role: Role, now: OffsetDateTime) -> Option<Off
 async fn leaves_are_for_their_role_and_of_the_stored_ca() {
     let store = Store::default();
     let made = ensure(&store.client(), &office(), start()).await.expect("made");
+    assert_eq!(made.rotated, [""; 0], "the first is not in place of another");
     assert_eq!(end(&store, SIP, Role::SipNode, start()), Some(start() + Duration::days(90)));
     assert_eq!(end(&store, MEDIA, Role::MediaNode, start()), Some(start() + Duration::days(90)));
     assert_eq!(end(&store, SIP, Role::MediaNode, start()), None, "a role is not another");
@@ -60,7 +61,9 @@ async fn nothing_is_written_until_a_leaf_is_sixty_days_old() {
     let again = ensure(&store.client(), &office(), almost).await.expect("kept");
     assert_eq!((store.writes(), stored(&store, SIP)), (3, before.clone()));
     assert_eq!(again.renew_at, start() + Duration::days(60));
-    ensure(&store.client(), &office(), start() + Duration::days(60)).await.expect("renewed");
+    assert_eq!(again.rotated, [""; 0]);
+    let renewed = ensure(&store.client(), &office(), start() + Duration::days(60)).await.expect("renewed");
+    assert_eq!(renewed.rotated, ["office-sip-mtls", "office-media-mtls"]);
     assert_eq!(store.writes(), 5);
     assert_ne!(stored(&store, SIP), before);
     assert_eq!(stored(&store, CA), ca, "renewal keeps the CA");

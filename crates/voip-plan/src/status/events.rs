@@ -36,7 +36,8 @@ impl EventType {
 pub struct EventToWrite {
     /// Whether somebody should look.
     pub kind: EventType,
-    /// That of a condition, or `LeaseGranted`, `LeaseReleased`, `DrainStarted`, `DrainFinished`, `CallsEnded`.
+    /// That of a condition, or `LeaseGranted`, `LeaseReleased`, `DrainStarted`, `DrainFinished`, `CallsEnded`,
+    /// `CertificateRotated`.
     pub reason: String,
     /// For people.
     pub message: String,
@@ -45,6 +46,11 @@ pub struct EventToWrite {
 impl EventToWrite {
     fn new(kind: EventType, reason: &str, message: impl Into<String>) -> Self {
         Self { kind, reason: reason.to_owned(), message: message.into() }
+    }
+
+    /// The certificate in this Secret was made anew in place of another one.
+    pub fn certificate_rotated(secret: &str) -> Self {
+        Self::new(EventType::Normal, "CertificateRotated", format!("Secret {secret} has a new certificate"))
     }
 }
 
