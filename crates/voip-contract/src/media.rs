@@ -255,6 +255,8 @@ pub enum MediaNotice {
         session: CallId,
         /// Why, for logs.
         detail: String,
+        /// It was the deadline of a drain.
+        drained: bool,
     },
     /// A session of another sip-node was ended, because that one was lost and nobody claimed the session. Whoever hears
     /// this writes the call's record, unless it has one under that id. It is said to one sip-node; to another only when

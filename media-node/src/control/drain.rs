@@ -88,7 +88,7 @@ impl Control {
         let left: Vec<_> = self.sessions.iter().map(|(id, entry)| (*id, entry.owner)).collect();
         for (session, owner) in left {
             if let Some(link) = self.peers.link_to(owner) {
-                let notice = MediaNotice::SessionLost { session, detail: ENDED.to_owned() };
+                let notice = MediaNotice::SessionLost { session, detail: ENDED.to_owned(), drained: true };
                 self.send(link, FromMediaNode::Notice(notice));
                 self.free(session);
             } else {

@@ -21,7 +21,7 @@ impl Control {
         for session in claimed.iter().copied() {
             let Some(entry) = self.sessions.get_mut(&session) else {
                 let detail = format!("{} does not hold it", self.identity.node);
-                news.push(MediaNotice::SessionLost { session, detail });
+                news.push(MediaNotice::SessionLost { session, detail, drained: false });
                 continue;
             };
             entry.owned_by(owner);

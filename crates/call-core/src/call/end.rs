@@ -88,6 +88,11 @@ impl Ending {
         Self::unavailable("drain deadline")
     }
 
+    /// It has outlasted the drain of its media-node.
+    pub(crate) fn media_drained() -> Self {
+        Self { media_gone: true, ..Self::drained() }
+    }
+
     /// As if this sip-node had said 503, had there been a request to answer.
     fn unavailable(text: &'static str) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;

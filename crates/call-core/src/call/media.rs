@@ -123,10 +123,14 @@ impl ActiveCall {
     pub(crate) fn media_noticed(&mut self, turn: &mut Turn, notice: &MediaNotice) {
         match notice {
             MediaNotice::PlayFinished { leg, .. } => self.play_finished(turn, *leg),
-            MediaNotice::SessionLost { detail, .. } => {
-                let detail = detail.clone();
-                turn.emit(Fact::MediaRefused { call: self.id(), reason: "session-lost", detail });
-                self.media_lost(turn);
+            MediaNotice::SessionLost { detail, drained, .. } => {
+                let (reason, ending) = if *drained {
+                    ("drained", Ending::media_drained())
+                } else {
+                    ("session-lost", Ending::media_lost())
+                };
+                turn.emit(Fact::MediaRefused { call: self.id(), reason, detail: detail.clone() });
+                self.end(turn, &ending);
             }
             // Of calls that are nobody's.
             MediaNotice::Orphaned { .. } => {}

@@ -81,15 +81,24 @@ fn a_node_lost_while_it_rings_is_503_for_the_caller_and_cancel_for_the_callee() 
 }
 
 #[test]
-fn a_session_that_is_lost_ends_its_call() {
-    let mut world = World::talking("1001", "1002");
-    let name = node(&world.busy_node());
-    let session = *world.media[&name].sessions.keys().next().unwrap();
-    world.media.get_mut(&name).unwrap().sessions.clear();
-    let notice = MediaNotice::SessionLost { session, detail: "test".to_owned() };
-    world.media_event(MediaEvent::Noticed { node: name, notice });
-    world.assert_over();
-    assert_eq!(world.record().q850, 41);
+fn a_session_that_is_lost_ends_its_call_and_says_whether_it_was_a_drain() {
+    for (drained, reason) in
+        [(false, "Q.850;cause=41;text=\"media lost\""), (true, "SIP;cause=503;text=\"drain deadline\"")]
+    {
+        let mut world = World::talking("1001", "1002");
+        let name = node(&world.busy_node());
+        let session = *world.media[&name].sessions.keys().next().unwrap();
+        world.media.get_mut(&name).unwrap().sessions.clear();
+        let notice = MediaNotice::SessionLost { session, detail: "test".to_owned(), drained };
+        world.media_event(MediaEvent::Noticed { node: name, notice });
+        world.run_ms(500);
+        for phone in ["1001", "1002"] {
+            let byes = world.phone(phone).requests(&Method::Bye);
+            assert_eq!(byes[0].text(Header::Reason).unwrap(), reason);
+        }
+        world.assert_over();
+        assert_eq!(world.record().q850, 41);
+    }
 }
 
 #[test]

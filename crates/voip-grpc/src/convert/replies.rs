@@ -233,8 +233,8 @@ impl ToWire for MediaNotice {
             Self::PlayFinished { session, leg } => {
                 Notice::PlayFinished(pb::PlayFinished { session: call_bytes(session), leg: leg.0 })
             }
-            Self::SessionLost { session, detail } => {
-                Notice::SessionLost(pb::SessionLost { session: call_bytes(session), detail })
+            Self::SessionLost { session, detail, drained } => {
+                Notice::SessionLost(pb::SessionLost { session: call_bytes(session), detail, drained })
             }
             Self::Orphaned { session, record, lost_at_ms } => {
                 Notice::Orphaned(pb::Orphaned { session: call_bytes(session), record, lost_at_ms })
@@ -253,9 +253,11 @@ impl FromWire for MediaNotice {
             Notice::PlayFinished(played) => {
                 Self::PlayFinished { session: call_id(&played.session)?, leg: LegId(played.leg) }
             }
-            Notice::SessionLost(lost) => {
-                Self::SessionLost { session: call_id(&lost.session)?, detail: lost.detail }
-            }
+            Notice::SessionLost(lost) => Self::SessionLost {
+                session: call_id(&lost.session)?,
+                detail: lost.detail,
+                drained: lost.drained,
+            },
             Notice::Orphaned(orphaned) => Self::Orphaned {
                 session: call_id(&orphaned.session)?,
                 record: record(orphaned.record)?,

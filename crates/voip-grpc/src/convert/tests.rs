@@ -92,6 +92,7 @@ fn announcements_and_notices_survive_the_wire() {
     round_trip(&FromMediaNode::Notice(MediaNotice::SessionLost {
         session: CallId(1),
         detail: "gone".into(),
+        drained: true,
     }));
     round_trip(&FromMediaNode::Notice(MediaNotice::Orphaned {
         session: CallId(1),

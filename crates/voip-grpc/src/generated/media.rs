@@ -253,6 +253,8 @@ pub struct SessionLost {
     pub session: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub drained: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Orphaned {

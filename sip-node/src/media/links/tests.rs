@@ -71,7 +71,7 @@ fn a_node_comes_speaks_and_goes() {
     let (seen, _queue) = bench.open(1, said("a", 7));
     assert_eq!(seen, ["announced a 7"]);
     assert_eq!(bench.take(MediaInput::Received { stream: 1, message: reply() }), ["replied a 7"]);
-    let notice = MediaNotice::SessionLost { session: CallId(1), detail: String::new() };
+    let notice = MediaNotice::SessionLost { session: CallId(1), detail: String::new(), drained: false };
     let message = FromMediaNode::Notice(notice);
     assert_eq!(bench.take(MediaInput::Received { stream: 1, message }), ["noticed a"]);
     let message = FromMediaNode::Announce(said("a", 7));
