@@ -85,6 +85,11 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> Looked {
         report::ending(context, cluster, &faults).await;
         return Looked { next: ending.unwrap_or(LAST_RETRY), faults, early: true };
     }
+    if !context.shared.definitions.faults().is_empty() {
+        // What is told may lack what was written.
+        report::unlisted(context, cluster, &faults).await;
+        return Looked { next: LAST_RETRY, faults, early: true };
+    }
     hold(context, cluster, &mut faults).await;
     let resources = resources(context, &mut seen, &mut faults).await;
     let validated = validate_leniently(&resources, &seen.observed, seen.previous.as_ref());

@@ -94,10 +94,16 @@ fn holds(object: &voip_api::RtpPortLease, key: &ClusterKey) -> bool {
     object.spec.leases.iter().any(|lease| lease.id.starts_with(&prefix))
 }
 
-/// While not everything is seen, only what keeps it from being seen can be told.
+/// While not everything is seen, only what keeps it from being seen can be told. A VoipCluster of which the API server does
+/// not keep everything is not written: what others wrote into it would be lost.
 pub(crate) async fn unlisted(context: &Context, cluster: &VoipCluster, faults: &[Fault]) {
-    if !faults.is_empty() {
+    let Some(first) = faults.first() else { return };
+    if context.shared.definitions.keep_clusters() {
         tell_briefly(context, cluster, |before, now_ms| status::unseen(before, faults, now_ms)).await;
+    } else if let Err(error) =
+        context.recorder.publish(&event_of(status::unseen_event(first)), &cluster.object_ref(&())).await
+    {
+        tracing::warn!(%error, "event not written");
     }
 }
 

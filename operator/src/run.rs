@@ -159,27 +159,29 @@ async fn lead(
             epoch,
         };
         let over = tokio::select! {
-            () = work(&client, &args.watch_namespaces, &settings, &metrics, ending.clone()) => true,
-            () = leadership.lost() => false,
+            over = work(&client, &args.watch_namespaces, &settings, &metrics, ending.clone()) => over,
+            () = leadership.lost() => {
+                tracing::warn!("leadership was lost");
+                false
+            }
         };
         metrics.leader.set(0);
         if over {
             break;
         }
-        tracing::warn!("leadership was lost");
     }
     leadership.release().await;
     Ok(())
 }
 
-/// Does everything until `ending`; looks that have begun are finished.
+/// Does everything until `ending`; looks that have begun are finished. False: it is to begin anew.
 async fn work(
     client: &Client,
     namespaces: &[String],
     settings: &Settings,
     metrics: &Metrics,
     ending: watch::Receiver<bool>,
-) {
+) -> bool {
     let (shared, scopes, watching) = watch_all(client, namespaces);
     let recorder = Recorder::new(
         client.clone(),
@@ -203,9 +205,9 @@ async fn work(
         run_scope(Arc::new(context), ending.clone())
     });
     tokio::select! {
-        _ = join_all(runs) => {}
-        () = watching => {}
-        () = heard => {}
+        _ = join_all(runs) => true,
+        () = watching => false,
+        () = heard => true,
     }
 }
 

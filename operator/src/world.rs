@@ -1,6 +1,6 @@
 //! Everything that the operator watches, and which VoipClusters a change is about.
 //!
-//! Nodes and leases are of the whole Kubernetes; everything else is watched by namespace. It must not know what is done
+//! Nodes, leases and definitions are of the whole Kubernetes; everything else is watched by namespace. It must not know what is done
 //! about a change.
 
 use std::sync::Arc;
@@ -16,11 +16,13 @@ use crate::ClusterKey;
 use crate::users::Referred;
 use crate::wakes::Wakes;
 
+mod definitions;
 mod everywhere;
 mod faults;
 mod namespace;
 pub(crate) mod watch;
 
+use definitions::Definitions;
 use everywhere::shared;
 use faults::Faults;
 use namespace::scope;
@@ -43,6 +45,8 @@ pub struct Shared {
     pub(crate) leases: Known<RtpPortLease>,
     /// VoipClusters and pods of every scope, for they share ports.
     pub(crate) holders: Vec<Holders>,
+    /// What the API server keeps of our kinds.
+    pub(crate) definitions: Definitions,
     faults: Faults,
 }
 
@@ -73,12 +77,13 @@ pub struct Scope {
 impl Scope {
     /// What the server does not tell us now.
     pub(crate) fn faults(&self, shared: &Shared) -> Vec<Fault> {
-        [shared.faults.all(), self.faults.all()].concat()
+        [shared.definitions.faults(), shared.faults.all(), self.faults.all()].concat()
     }
 
     /// Whether everything was listed at least once: before that, what is not seen may be there.
     pub(crate) fn is_listed(&self, shared: &Shared) -> bool {
-        shared.nodes.is_listed()
+        shared.definitions.is_listed()
+            && shared.nodes.is_listed()
             && shared.leases.is_listed()
             && !shared.holders.iter().any(|of| of.clusters.is_awaited() || of.pods.is_awaited())
             && self.clusters.is_listed()
@@ -101,7 +106,7 @@ impl Scope {
     }
 }
 
-/// Watches `namespaces`, all when there are none.
+/// Watches `namespaces`, all when there are none. The work ends when everything is to be listed anew.
 pub(crate) fn watch_all(client: &Client, namespaces: &[String]) -> (Shared, Vec<Scope>, Work) {
     let named: Vec<Option<String>> = match namespaces {
         [] => vec![None],
@@ -109,10 +114,16 @@ pub(crate) fn watch_all(client: &Client, namespaces: &[String]) -> (Shared, Vec<
     };
     let built: Vec<(Scope, Vec<Work>)> = named.into_iter().map(|name| scope(client, name)).collect();
     let (scopes, mut works): (Vec<Scope>, Vec<Vec<Work>>) = built.into_iter().unzip();
-    let (shared, work) = shared(client, &scopes);
+    let (shared, work, definitions) = shared(client, &scopes);
     works.push(work);
     let all = join_all(works.into_iter().flatten());
-    (shared, scopes, Box::pin(async move { drop(all.await) }))
+    let work = async move {
+        tokio::select! {
+            _ = all => {}
+            () = definitions => {}
+        }
+    };
+    (shared, scopes, Box::pin(work))
 }
 
 fn strip<K: Resource>(object: &mut K) {

@@ -13,6 +13,8 @@ use crate::{codegen, peers};
 const INSTANCE: &str = "tests";
 /// The tiers of the test cluster that have tests.
 const TIERS: &[&str] = &["a", "b", REAL];
+/// The tier of the tests that disturb all others on the same cluster: they run after them, one at a time.
+const ALONE: (&str, &str) = ("b", "cluster_alone_");
 /// The one with real nodes. Its tests need the images, and run as hosts outside the nodes, one at a time.
 const REAL: &str = "c";
 
@@ -106,19 +108,27 @@ impl<'a> Parts<'a> {
             println!("SKIPPED for the reason above: every test named cluster_{tier}_*");
             return Ok(());
         }
-        let names = format!("cluster_{tier}_");
+        let tested = self.tests_of(tier);
+        self.run(&xtask, &cluster(&["down"]))?;
+        tested
+    }
+
+    fn tests_of(&mut self, tier: &str) -> Result<()> {
+        // Others wait for other programs more than they work.
+        let threads = if tier == REAL { "1" } else { "8" };
+        self.on_cluster(tier, &format!("cluster_{tier}_"), threads)?;
+        if tier == ALONE.0 { self.on_cluster(tier, ALONE.1, "1") } else { Ok(()) }
+    }
+
+    /// Runs those tests whose names begin with `names` on the test cluster that is up.
+    fn on_cluster(&mut self, tier: &str, names: &str, threads: &str) -> Result<()> {
         let packages = ["--package", "e2e", "--package", "voip-operator"];
         let features = ["--features", "e2e/cluster,voip-operator/cluster"];
         let test = [&["test"], &packages[..], &features, &["--test", "cluster", "--locked"]].concat();
-        // Others wait for other programs more than they work.
-        let (run, threads): (&[&str], _) = match tier {
-            REAL => (&["run", "--outside"], "--test-threads=1"),
-            _ => (&["run"], "--test-threads=8"),
-        };
-        let tests = [cluster(run), vec!["--", env!("CARGO")], test, vec!["--", threads, &names]].concat();
-        let tested = self.run(&xtask, &tests);
-        self.run(&xtask, &cluster(&["down"]))?;
-        tested
+        let outside: &[&str] = if tier == REAL { &["--outside"] } else { &[] };
+        let run = [&["cluster", "--name", INSTANCE, "run"], outside, &["--", env!("CARGO")]].concat();
+        let tests = [run, test, vec!["--", "--test-threads", threads, names]].concat();
+        self.run(&self.xtask.clone(), &tests)
     }
 
     /// Runs the tests that destroy nothing on the user's Kubernetes.

@@ -123,7 +123,16 @@ pub fn status(before: &VoipClusterStatus, round: &Round<'_>) -> VoipClusterStatu
 pub fn unseen(before: &VoipClusterStatus, faults: &[Fault], now_ms: u64) -> VoipClusterStatus {
     let told = first_of(faults.iter().map(Fault::told));
     let message = format!("nothing is decided before everything was seen: {told}");
-    amended(before, vec![Finding::new("Progressing", Is::True, "Applying", message)], now_ms)
+    let mut found = vec![Finding::new("Progressing", Is::True, "Applying", message)];
+    if let Some(fault) = faults.iter().find(|fault| fault.reason != FaultReason::Conflict) {
+        found.push(Finding::new("Degraded", Is::True, fault.reason.name(), fault.told()));
+    }
+    amended(before, found, now_ms)
+}
+
+/// The event that tells the same where the status cannot.
+pub fn unseen_event(fault: &Fault) -> EventToWrite {
+    EventToWrite { kind: EventType::Warning, reason: fault.reason.name().to_owned(), message: fault.told() }
 }
 
 /// The status while the VoipCluster is being deleted, and what holds that up.

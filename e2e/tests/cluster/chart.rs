@@ -77,6 +77,8 @@ const EVERYWHERE: &[&str] = &[
     "update rtpportleases.voip.dev",
     "delete rtpportleases.voip.dev",
     "patch rtpportleases.voip.dev --subresource=status",
+    "watch customresourcedefinitions.apiextensions.k8s.io/voipclusters.voip.dev",
+    "list customresourcedefinitions.apiextensions.k8s.io/rtpportleases.voip.dev",
 ];
 
 const NEVER: &[&str] = &[
@@ -94,7 +96,8 @@ const NEVER: &[&str] = &[
     "create clusterrolebindings.rbac.authorization.k8s.io",
     "get namespaces",
     "delete namespaces",
-    "patch customresourcedefinitions.apiextensions.k8s.io",
+    "patch customresourcedefinitions.apiextensions.k8s.io/voipclusters.voip.dev",
+    "list customresourcedefinitions.apiextensions.k8s.io",
     "create voipclusters.voip.dev",
     "delete voipclusters.voip.dev",
     "update sipusers.voip.dev",

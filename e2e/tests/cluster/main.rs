@@ -1,6 +1,7 @@
 //! Against a real Kubernetes. `cluster_a_*` need an API server, `cluster_b_*` controllers and simulated nodes too,
-//! `cluster_c_*` real nodes.
+//! `cluster_c_*` real nodes; `cluster_alone_*` need what `cluster_b_*` need, and bear no other test beside them.
 
+mod alone;
 mod chart;
 mod edits;
 mod interrupted;

@@ -149,6 +149,38 @@ fn cluster_b_nodes_that_come_to_share_an_address_move_to_common_ports_one_pod_af
 }
 
 #[test]
+fn cluster_b_leases_that_are_deleted_by_hand_come_back_and_nobody_gets_their_ports() {
+    install_crds();
+    let (namespace, nodes) = (Namespace::new("lost"), Nodes::new("lost", 1));
+    let _operator = Settings::serving(&[namespace.name()]).start();
+    let node = nodes.name(0);
+    let pool = |name: &str, calls: u32| json!({"name": name, "nodes": "100%", "callsPerNode": calls, "template": nodes.template()});
+    let spec = |pools: &[Value]| json!({"signaling": {"exposure": "ClusterIP"}, "media": {"pools": pools}, "drain": {"timeoutSeconds": 0}});
+    let office = Office::open(&namespace, "office", &spec(&[pool("default", 50), pool("extra", 200)]));
+    office.until_media_on(&[node, node], SOON);
+    office.until_pods_have_their_leases(SOON);
+    // Whoever chose again would choose the ports of the pool that went.
+    office.edit(&spec(&[pool("extra", 200)]));
+    office.until_media_on(&[node], DRAINED);
+    office.until_pods_have_their_leases(DRAINED);
+    office.until_condition("Progressing", "False UpToDate", SOON);
+    let uids = || office.media_pods().iter().map(|pod| pod["metadata"]["uid"].clone()).collect::<Vec<_>>();
+    let (before, pods, witness) = (held_spans(&office.prefix()), uids(), Witness::start());
+    let rtp = before.values().next().expect("one lease")[0];
+    assert!(rtp.0 > 16_384, "{before:?}");
+
+    // Too wide for the gap: without the lease it would be given the ports of the other.
+    kubectl(&["delete", "rtpportlease", &format!("node.{node}")]).ok();
+    let other = Office::open(&namespace, "other", &spec(&[pool("default", 100)]));
+    other.until_media_on(&[node], SOON);
+    other.until_pods_have_their_leases(SOON);
+    office.until_pods_have_their_leases(SOON);
+    assert_eq!(held_spans(&office.prefix()), before);
+    assert_eq!(uids(), pods);
+    witness.found_no_overlap(&[office.prefix(), other.prefix()]);
+}
+
+#[test]
 fn cluster_b_leases_keep_out_of_node_ports_and_of_ports_that_others_hold() {
     install_crds();
     let (namespace, nodes) = (Namespace::new("taken"), Nodes::new("taken", 1));

@@ -1,23 +1,24 @@
-//! What is watched in the whole Kubernetes: nodes and leases, which all VoipClusters share.
+//! What is watched in the whole Kubernetes: nodes and leases, which all VoipClusters share, and the definitions of our kinds.
 
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use voip_api::RtpPortLease;
 use voip_plan::status::Fault;
 
+use super::definitions::Definitions;
 use super::faults::Faults;
 use super::watch::{Kind, News, Work, keep, mark_of};
 use super::{Holders, Scope, Shared, strip};
 use crate::ClusterKey;
 use crate::observe::nodes;
 
-/// Watches it, and wakes those of `scopes` whom a change is about.
-pub(super) fn shared(client: &Client, scopes: &[Scope]) -> (Shared, Vec<Work>) {
+/// Watches it, and wakes those of `scopes` whom a change is about. The last work is that of the definitions.
+pub(super) fn shared(client: &Client, scopes: &[Scope]) -> (Shared, Vec<Work>, Work) {
     let faults = Faults::default();
-    let everybody = |plural: &'static str| {
-        let (scopes, faults) = (scopes.to_vec(), faults.clone());
+    let everybody = |what: &str| {
+        let (scopes, faults, what) = (scopes.to_vec(), faults.clone(), what.to_owned());
         move |fault: Option<Fault>| {
-            if faults.set(plural, fault.clone()) || fault.is_none() {
+            if faults.set(&what, fault.clone()) || fault.is_none() {
                 scopes.iter().for_each(Scope::wake_all);
             }
         }
@@ -54,8 +55,13 @@ pub(super) fn shared(client: &Client, scopes: &[Scope]) -> (Shared, Vec<Work>) {
             News::Changed(lease) | News::Gone(lease) => wake_holders(&concerned, &lease),
         },
     );
+    let (definitions, definitions_work) = Definitions::watch(client, everybody);
     let holders = scopes.iter().map(|of| Holders { clusters: of.clusters.clone(), pods: of.pods.clone() });
-    (Shared { nodes, leases, holders: holders.collect(), faults }, vec![nodes_work, leases_work])
+    (
+        Shared { nodes, leases, holders: holders.collect(), definitions, faults },
+        vec![nodes_work, leases_work],
+        definitions_work,
+    )
 }
 
 /// Those who have a lease in it.

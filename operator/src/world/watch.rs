@@ -118,6 +118,10 @@ where
                         news(told);
                     }
                 }
+                // A watch that starts anew.
+                Err(error) if is_expired(&error) => {
+                    tracing::debug!(what = kind.plural, %error, "listed anew");
+                }
                 Err(error) => {
                     let failure = failure(kind.plural, &error);
                     forbidden.store(failure.reason == FaultReason::Forbidden, Ordering::Release);
@@ -175,6 +179,11 @@ pub(crate) fn mark_of(value: impl Hash) -> u64 {
 /// Every version counts.
 pub(crate) fn every_version<K: Resource>(object: &K) -> u64 {
     mark_of(&object.meta().resource_version)
+}
+
+/// Whether the server has forgotten where the watch was, and everything is listed at once.
+fn is_expired(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchError(status) if status.code == 410)
 }
 
 fn failure(plural: &str, error: &watcher::Error) -> Fault {

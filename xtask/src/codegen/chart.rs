@@ -58,8 +58,10 @@ const FOOTER: &str = r#"
 
 The operator reads nodes and never writes them. It reads and writes RtpPortLeases everywhere, because ports belong to
 nodes. Everything else it may do in the namespaces of `watchNamespaces` only: a Role in each, or one ClusterRole when
-the list is empty. It has no wildcard and no right to roles, namespaces, CRDs or `pods/exec`. It may create pods since
-it learns by dry-run which network mode a namespace admits.
+the list is empty. It has no wildcard and no right to roles, namespaces or `pods/exec`. It may create pods since
+it learns by dry-run which network mode a namespace admits. It reads its own four CRDs: while one of them is missing or
+lacks a field, because it was edited or an older one was applied, everything stays as it is, and `Degraded`
+(`CrdInvalid`) or an event names the field.
 
 Two releases can share a Kubernetes when their `watchNamespaces` are disjoint. What a Kubernetes has once (`crds`,
 `aggregatedRoles`, `policies`) belongs to the first; it names the second in `policies.leaseWriters`.
