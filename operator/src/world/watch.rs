@@ -201,3 +201,6 @@ fn failure(plural: &str, error: &watcher::Error) -> Fault {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,16 @@ fn a_definition_that_goes_or_is_gone_or_serves_another_version_is_wrong() {
     found.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
     assert_eq!(told(&found).as_deref(), Some("it is being deleted with all its objects"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_wrong_counts_as_wrong_until_everything_is_listed_anew() {
+    let (verdict, wanted) = (Verdict::default(), clusters());
+    verdict.judge(Some(&wanted), &wanted);
+    assert!(verdict.wrong().is_empty());
+    verdict.judge(None, &wanted);
+    let early = tokio::time::timeout(SETTLED, verdict.mended.notified()).await;
+    assert!(early.is_err(), "{early:?}");
+    verdict.judge(Some(&wanted), &wanted);
+    tokio::time::timeout(SETTLED, verdict.mended.notified()).await.expect("it is mended");
+    assert_eq!(verdict.wrong()["voipclusters.voip.dev"], "it is not there");
+}

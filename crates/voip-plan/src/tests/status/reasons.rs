@@ -232,3 +232,23 @@ fn faults_touch_no_readiness_of_pods_that_run() {
         assert_eq!(condition(&status, "Degraded"), ("True", reason.name()));
     }
 }
+
+#[test]
+fn what_keeps_everything_from_being_seen_is_told_and_the_rest_stays() {
+    let mut world = healthy();
+    let before = world.status(&VoipClusterStatus::default());
+    world.fault(
+        "CustomResourceDefinition sipusers.voip.dev",
+        FaultReason::CrdInvalid,
+        "it lacks .spec.numbers",
+    );
+    let after = status::unseen(&before, &world.faults, world.observed.now_ms);
+    assert_eq!(condition(&after, "Progressing"), ("True", "Applying"));
+    assert_eq!(condition(&after, "Degraded"), ("True", "CrdInvalid"));
+    assert!(message(&after, "Degraded").contains("sipusers.voip.dev: apply: it lacks .spec.numbers"));
+    assert_eq!(condition(&after, "Ready"), condition(&before, "Ready"));
+    assert_eq!(VoipClusterStatus { conditions: before.conditions.clone(), ..after }, before);
+    world.faults[0].reason = FaultReason::Conflict;
+    let after = status::unseen(&before, &world.faults, world.observed.now_ms);
+    assert_eq!(condition(&after, "Degraded"), ("False", "Healthy"), "it passes by itself");
+}
