@@ -6,6 +6,7 @@
 mod bridge;
 mod deletion;
 mod drains;
+mod home;
 mod host;
 mod losses;
 mod nodes;

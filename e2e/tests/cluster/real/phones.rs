@@ -63,8 +63,12 @@ impl Phones {
     }
 }
 
-/// A phone of `user` on `host` who expects the audio of `other`. A listener takes a moment to learn of a user.
 fn phone(office: &Office, user: &str, other: &str, host: IpAddr) -> Phone {
+    registered(&config(office, user, other, host), REGISTERED_FOR)
+}
+
+/// For a phone of `user` on `host` who expects the audio of `other`.
+pub(super) fn config(office: &Office, user: &str, other: &str, host: IpAddr) -> PhoneConfig {
     let server = office.server();
     let secret = Secret::Password(office.password(user));
     let mut config = PhoneConfig::new(server, server.ip().to_string(), user, secret);
@@ -72,9 +76,14 @@ fn phone(office: &Office, user: &str, other: &str, host: IpAddr) -> Phone {
     config.answer = AnswerPolicy::AnswerAfter { ringing: None };
     config.expect = Expect::Known(seed_of(other));
     config.patience = Duration::from_secs(4);
-    until(&format!("{user} is registered"), SOON, || {
+    config
+}
+
+/// A phone that is registered for so long. A listener takes a moment to learn of a user.
+pub(super) fn registered(config: &PhoneConfig, span: Duration) -> Phone {
+    until(&format!("{} is registered", config.user), SOON, || {
         let phone = Phone::start(config.clone())?;
-        phone.register(REGISTERED_FOR).map(|_| phone)
+        phone.register(span).map(|_| phone)
     })
 }
 
