@@ -34,6 +34,7 @@ fn service(cluster: &VoipCluster) -> SignalingService {
     SignalingService {
         cluster_ip: Some(IpAddr::from([10, 96, 0, 1])),
         ingress: vec![IpAddr::from([203, 0, 113, 1])],
+        hostname: None,
         node_ports: named.zip(30_060..).collect(),
     }
 }

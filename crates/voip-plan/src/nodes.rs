@@ -6,6 +6,7 @@ mod holders;
 use std::collections::{BTreeMap, HashMap};
 
 use holders::holders;
+use voip_api::LeaseState;
 
 use crate::leases::{LeaseId, Want};
 use crate::network::MAX_HOST_PORTS;
@@ -84,18 +85,20 @@ fn asked(pool: &Pool, nodes: usize) -> usize {
     }
 }
 
-/// Holders first, whether ready or not, for a node that is away for a minute comes back; then ready nodes by name.
+/// Holders first, whether ready or not, for a node that is away for a minute comes back; then ready nodes by name. Holders
+/// that are about to leave come on top of `count`: they keep what they have, and others take over.
 fn pick<'a>(nodes: &[&'a Node], holders: Option<&HashMap<&str, u8>>, count: usize) -> Vec<&'a Node> {
     let claim = |node: &Node| holders.and_then(|holders| holders.get(node.name.as_str())).copied();
-    let mut candidates: Vec<(u8, &Node)> = nodes
-        .iter()
-        .filter_map(|node| match claim(node) {
-            Some(claim) => Some((claim, *node)),
-            None => (node.ready && !node.is_leaving()).then_some((u8::MAX, *node)),
-        })
+    let (leaving, staying): (Vec<&'a Node>, Vec<&'a Node>) = nodes.iter().partition(|node| node.is_leaving());
+    let mut candidates: Vec<(u8, &Node)> = staying
+        .into_iter()
+        .filter(|node| node.ready || claim(node).is_some())
+        .map(|node| (claim(node).unwrap_or(u8::MAX), node))
         .collect();
     candidates.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
     let mut chosen: Vec<&Node> = candidates.into_iter().take(count).map(|(_, node)| node).collect();
+    let active = LeaseId::claim(LeaseState::Active);
+    chosen.extend(leaving.into_iter().filter(|node| claim(node) == Some(active)));
     chosen.sort_by(|a, b| a.name.cmp(&b.name));
     chosen
 }

@@ -210,6 +210,8 @@ pub struct SignalingService {
     pub cluster_ip: Option<IpAddr>,
     /// Addresses that a load-balancer controller gave it.
     pub ingress: Vec<IpAddr>,
+    /// The host name that it gave instead.
+    pub hostname: Option<String>,
     /// Its port on every node, by name of the listener.
     pub node_ports: BTreeMap<String, u16>,
 }

@@ -130,7 +130,13 @@ pub(crate) fn problem(valid: &ValidCluster, observed: &Observed, pods: &[Signali
     if known || observed.environment == Environment::Laptop {
         return None;
     }
+    let hostname = observed.service.as_ref().and_then(|service| service.hostname.as_ref());
     let (reason, fact, mend) = match valid.spec.signaling.exposure {
+        Exposure::LoadBalancer if hostname.is_some() => (
+            Reason::LoadBalancerPending,
+            "the load balancer has a host name and no address that callers could be told",
+            "give it a fixed address and set spec.signaling.advertisedAddress to that",
+        ),
         Exposure::LoadBalancer => (
             Reason::LoadBalancerPending,
             "nobody has given signaling an address yet",

@@ -29,15 +29,15 @@ pub fn workload(deployment: &Deployment) -> Workload {
 pub fn service(service: &Service) -> SignalingService {
     let spec = service.spec.clone().unwrap_or_default();
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let ingress = balancer.iter().flat_map(|balancer| balancer.ingress.iter().flatten());
+    let ingress = || balancer.iter().flat_map(|balancer| balancer.ingress.iter().flatten());
     let node_port = |port: &k8s_openapi::api::core::v1::ServicePort| {
         Some((port.name.clone()?, u16::try_from(port.node_port?).ok().filter(|port| *port != 0)?))
     };
     SignalingService {
         // `None` is what a headless Service has.
         cluster_ip: spec.cluster_ip.as_deref().and_then(|address| address.parse().ok()),
-        // A load balancer that has only a host name gives no address that SDP and SIP could hold.
-        ingress: ingress.filter_map(|ingress| ingress.ip.as_deref()?.parse().ok()).collect(),
+        ingress: ingress().filter_map(|ingress| ingress.ip.as_deref()?.parse().ok()).collect(),
+        hostname: ingress().find_map(|ingress| ingress.hostname.clone()),
         node_ports: spec.ports.iter().flatten().filter_map(node_port).collect(),
     }
 }
@@ -84,6 +84,7 @@ mod tests {
         let seen = service(&object);
         assert_eq!(seen.cluster_ip, Some([10, 96, 0, 7].into()));
         assert_eq!(seen.ingress, [std::net::IpAddr::from([203, 0, 113, 5])]);
+        assert_eq!(seen.hostname.as_deref(), Some("lb.example"));
         assert_eq!(seen.node_ports.get("udp"), Some(&31_060));
         assert_eq!(seen.node_ports.len(), 1);
     }

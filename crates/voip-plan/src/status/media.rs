@@ -169,12 +169,23 @@ pub(super) fn ready(after: &VoipClusterStatus, round: &Round<'_>) -> Option<Find
             NetworkReason::Undecided => {
                 "spec.network.mode: admission has not answered which network media pods may use".to_owned()
             }
-            _ => format!("none of {} media-nodes is ready", media.desired),
+            _ => none_ready(media.desired, plan, round.observed),
         };
         let text = waiting(round.observed.pods.iter(), Component::Media, &otherwise);
         ("PodsNotReady", text)
     });
     Some(Finding::new("MediaReady", Is::False, reason, message))
+}
+
+fn none_ready(desired: u32, plan: &Plan, observed: &Observed) -> String {
+    let leaving: HashSet<&str> =
+        observed.nodes.iter().filter(|node| node.is_leaving()).map(|node| node.name.as_str()).collect();
+    match plan.media.iter().filter(|pod| leaving.contains(pod.node.as_str())).count() {
+        0 => format!("none of {desired} media-nodes is ready"),
+        count => format!(
+            "none of {desired} media-nodes is ready, and {count} are on nodes that are cordoned: uncordon one, or add a node"
+        ),
+    }
 }
 
 fn refused(plan: &Plan, round: &Round<'_>) -> Option<(&'static str, String)> {

@@ -84,7 +84,10 @@ pub(super) fn degraded(after: &VoipClusterStatus, round: &Round<'_>) -> Finding 
         .nodes
         .iter()
         .filter(|node| node.state == MediaNodeState::Lost)
-        .map(|node| format!("node {} of pool {} does not answer", node.name, node.pool))
+        .map(|node| {
+            let (name, pool) = (&node.name, &node.pool);
+            format!("node {name} of pool {pool} does not answer: if it will not come back, kubectl delete node {name}")
+        })
         .collect();
     if !lost.is_empty() {
         return so("NodeLost", first_of(lost));

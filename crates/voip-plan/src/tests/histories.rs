@@ -30,6 +30,10 @@ enum Step {
         node: usize,
         ready: bool,
     },
+    Cordon {
+        node: usize,
+        cordoned: bool,
+    },
     /// The node goes to another port space, or to its own.
     Label {
         node: usize,
@@ -69,6 +73,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         (node.clone(), any::<bool>()).prop_map(|(node, group)| Step::Join { node, group }),
         node.clone().prop_map(|node| Step::Leave { node }),
         (node.clone(), any::<bool>()).prop_map(|(node, ready)| Step::Ready { node, ready }),
+        (node.clone(), any::<bool>()).prop_map(|(node, cordoned)| Step::Cordon { node, cordoned }),
         (node, prop_oneof![Just(None), Just(Some("nat")), Just(Some("other"))])
             .prop_map(|(node, space)| Step::Label { node, space }),
         (cluster.clone(), pool.clone(), 1..NODES, 1..150u32, 1..3u32).prop_map(
@@ -116,6 +121,10 @@ impl World {
                     .iter_mut()
                     .filter(|other| other.name == name(node))
                     .for_each(|node| node.ready = ready);
+            }
+            Step::Cordon { node, cordoned } => {
+                let meant = self.observed.nodes.iter_mut().filter(|other| other.name == name(node));
+                meant.for_each(|node| node.cordoned = cordoned);
             }
             Step::Label { node, space } => {
                 let labelled = self.observed.nodes.iter_mut().filter(|other| other.name == name(node));

@@ -196,7 +196,14 @@ fn only_nodes_that_the_pool_may_have_carry_it() {
     // Whoever has a lease stays when the node is cordoned.
     observed.leases = plan.leases;
     observed.nodes[4].cordoned = true;
-    assert_eq!(carriers(&planned(spec(json!(6), tolerant), &observed)), ["w3", "w5"]);
+    assert_eq!(carriers(&planned(spec(json!(6), tolerant.clone()), &observed)), ["w3", "w5"]);
+    // Others take over what it carried, if they can, and give it back.
+    observed.nodes[1].cordoned = false;
+    let plan = planned(spec(json!(2), tolerant.clone()), &observed);
+    assert_eq!(carriers(&plan), ["w2", "w3", "w5"]);
+    observed.leases = plan.leases;
+    observed.nodes[4].cordoned = false;
+    assert_eq!(carriers(&planned(spec(json!(2), tolerant), &observed)), ["w2", "w3"]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(super) fn kubernetes(nodes: Vec<Node>) -> Observed {
         service: Some(SignalingService {
             cluster_ip: Some([10, 96, 0, 5].into()),
             ingress: vec![[203, 0, 113, 5].into()],
+            hostname: None,
             node_ports: BTreeMap::from([("udp".to_owned(), 31060)]),
         }),
         admission: Admission { host_network: Verdict::Admitted, ..Admission::default() },

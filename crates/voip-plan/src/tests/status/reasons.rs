@@ -24,7 +24,7 @@ const fn case(
     Case { spoil, kind, reason, says, ready }
 }
 
-pub(super) const CASES: [Case; 35] = [
+pub(super) const CASES: [Case; 36] = [
     case("Accepted", "InvalidSpec", "spec.network.portRange", false, |world| {
         world.spec(json!({"network": {"portRange": "7-9"}}));
     }),
@@ -53,6 +53,11 @@ pub(super) const CASES: [Case; 35] = [
     }),
     case("AddressesResolved", "LoadBalancerPending", "spec.signaling", false, |world| {
         world.observed.service = None;
+    }),
+    case("AddressesResolved", "LoadBalancerPending", "advertisedAddress", false, |world| {
+        let service = world.observed.service.get_or_insert_default();
+        service.ingress.clear();
+        service.hostname = Some("lb.example".to_owned());
     }),
     case("AddressesResolved", "NoAddress", "spec.network.mediaAddresses", false, |world| {
         world.observed.nodes.iter_mut().take(1).for_each(|node| node.addresses.clear());
