@@ -111,6 +111,28 @@ fn cluster_b_a_node_is_cordoned_returned_relabelled_and_gets_another_address() {
 }
 
 #[test]
+fn cluster_b_another_node_takes_over_from_one_that_is_cordoned_and_gives_back() {
+    install_crds();
+    let (namespace, nodes) = (Namespace::new("over"), Nodes::new("over", 2));
+    let _operator = Settings::serving(&[namespace.name()]).start();
+    let mut spec = everywhere(&nodes, &json!({}));
+    spec["media"]["pools"][0]["nodes"] = json!(1);
+    let office = Office::open(&namespace, "office", &spec);
+    let [a, b] = [nodes.name(0), nodes.name(1)];
+    office.until_media_on(&[a], SOON);
+    office.until_pods_have_their_leases(SOON);
+    let before = held_spans(&office.prefix());
+
+    kubectl(&["cordon", a]).ok();
+    office.until_media_on(&[a, b], SOON);
+    office.until_pods_have_their_leases(SOON);
+    kubectl(&["uncordon", a]).ok();
+    office.until_media_on(&[a], DRAINED);
+    office.until_pods_have_their_leases(SOON);
+    assert_eq!(held_spans(&office.prefix()), before);
+}
+
+#[test]
 fn cluster_b_nodes_that_come_to_share_an_address_move_to_common_ports_one_pod_after_the_other() {
     install_crds();
     let (namespace, nodes) = (Namespace::new("share"), Nodes::new("share", 2));
