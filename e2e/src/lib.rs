@@ -20,5 +20,6 @@ pub mod process;
 pub mod rtp;
 pub mod sipp;
 pub mod wait;
+pub mod wire;
 
 pub use cluster::{Cluster, Up};

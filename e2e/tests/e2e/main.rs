@@ -7,4 +7,5 @@ mod losses;
 mod media;
 mod readme;
 mod registration;
+mod renewal;
 mod sipp;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use testkit::certificates::{Authority, SecretVolume};
 use voip_contract::CallId;
 use voip_contract::media::ToMediaNode;
 use voip_contract::node_admin::Role;
@@ -10,7 +11,7 @@ use voip_grpc::tls::{Reloading, TlsError};
 use voip_grpc::{Security, media};
 
 use super::admin::soon;
-use super::authority::{Authority, SecretVolume};
+use super::authority::security;
 use super::roles::SipNode;
 use super::stream::announcement;
 
@@ -31,16 +32,16 @@ async fn until(sip_node: &SipNode, security: &Security, accepted: bool) {
 #[tokio::test]
 async fn new_certificates_serve_the_next_connection_and_open_streams_live_on() {
     let (before, after) = (Authority::new(), Authority::new());
-    let volume = SecretVolume::new("renewed");
+    let volume = SecretVolume::new();
     volume.swap(&before.leaf(Role::SipNode.server_name()), &before.pem());
     let mut sip_node = SipNode::start(reloading(&volume)).await;
-    let old = before.security(Role::MediaNode);
+    let old = security(&before, Role::MediaNode);
     let mut open = media::connect(sip_node.address, &old).await.unwrap();
     let mut accepted = soon(sip_node.streams.recv()).await.unwrap();
 
     // Another CA altogether, so that it shows which certificates a connection was made with.
     volume.swap(&after.leaf(Role::SipNode.server_name()), &after.pem());
-    until(&sip_node, &after.security(Role::MediaNode), true).await;
+    until(&sip_node, &security(&after, Role::MediaNode), true).await;
     until(&sip_node, &old, false).await;
 
     open.outbound.send(announcement()).await.unwrap();
@@ -53,10 +54,10 @@ async fn new_certificates_serve_the_next_connection_and_open_streams_live_on() {
 #[tokio::test]
 async fn a_client_dials_with_its_renewed_certificate() {
     let (before, after) = (Authority::new(), Authority::new());
-    let volume = SecretVolume::new("client");
+    let volume = SecretVolume::new();
     volume.swap(&before.leaf(Role::MediaNode.server_name()), &before.pem());
     let client = reloading(&volume);
-    let sip_node = SipNode::start(after.security(Role::SipNode)).await;
+    let sip_node = SipNode::start(security(&after, Role::SipNode)).await;
     assert!(media::connect(sip_node.address, &client).await.is_err());
     volume.swap(&after.leaf(Role::MediaNode.server_name()), &after.pem());
     until(&sip_node, &client, true).await;
@@ -65,11 +66,11 @@ async fn a_client_dials_with_its_renewed_certificate() {
 #[tokio::test]
 async fn bad_new_files_leave_the_old_ones_and_good_ones_come_after_them() {
     let (before, after) = (Authority::new(), Authority::new());
-    let volume = SecretVolume::new("bad");
+    let volume = SecretVolume::new();
     let leaf = before.leaf(Role::SipNode.server_name());
     volume.swap(&leaf, &before.pem());
     let sip_node = SipNode::start(reloading(&volume)).await;
-    let client = before.security(Role::MediaNode);
+    let client = security(&before, Role::MediaNode);
     let mut other_key = before.leaf(Role::SipNode.server_name());
     other_key.key = before.leaf("other").key;
     for (leaf, authority) in [(&other_key, before.pem()), (&leaf, "no PEM at all".to_owned())] {
@@ -81,13 +82,13 @@ async fn bad_new_files_leave_the_old_ones_and_good_ones_come_after_them() {
         }
     }
     volume.swap(&after.leaf(Role::SipNode.server_name()), &after.pem());
-    until(&sip_node, &after.security(Role::MediaNode), true).await;
+    until(&sip_node, &security(&after, Role::MediaNode), true).await;
 }
 
 #[test]
 fn files_that_cannot_be_used_are_named() {
     let authority = Authority::new();
-    let volume = SecretVolume::new("named");
+    let volume = SecretVolume::new();
     let load = || Reloading::load(volume.path()).unwrap_err();
     assert!(matches!(load(), TlsError::Read { path, .. } if path.ends_with("tls.crt")));
     let mut leaf = authority.leaf("a");
@@ -100,5 +101,5 @@ fn files_that_cannot_be_used_are_named() {
     leaf.key = authority.leaf("b").key;
     volume.swap(&leaf, &authority.pem());
     assert!(matches!(load(), TlsError::Unusable(_)), "{}", load());
-    assert!(!format!("{:?}", authority.security(Role::SipNode)).contains("PRIVATE"));
+    assert!(!format!("{:?}", security(&authority, Role::SipNode)).contains("PRIVATE"));
 }

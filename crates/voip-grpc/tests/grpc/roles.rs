@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use testkit::certificates::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -10,7 +11,7 @@ use voip_grpc::media::NodeStream;
 use voip_grpc::{GrpcError, Security, Server, admin, media};
 
 use super::admin::{report, soon};
-use super::authority::Authority;
+use super::authority::{security, security_for};
 use super::stream::announcement;
 
 /// A sip-node with both services.
@@ -43,9 +44,9 @@ fn is_denied(error: &GrpcError) -> bool {
 #[tokio::test]
 async fn each_service_is_for_its_role_only() {
     let authority = Authority::new();
-    let mut sip_node = SipNode::start(authority.security(Role::SipNode)).await;
-    let media_node = authority.security(Role::MediaNode);
-    let operator = authority.security(Role::Operator);
+    let mut sip_node = SipNode::start(security(&authority, Role::SipNode)).await;
+    let media_node = security(&authority, Role::MediaNode);
+    let operator = security(&authority, Role::Operator);
 
     let stream = media::connect(sip_node.address, &media_node).await.unwrap();
     stream.outbound.send(announcement()).await.unwrap();
@@ -55,11 +56,11 @@ async fn each_service_is_for_its_role_only() {
     assert_eq!(soon(session.reports.next()).await.unwrap().unwrap(), report(0));
 
     for other in [Role::Operator, Role::SipNode] {
-        let error = media::connect(sip_node.address, &authority.security(other)).await.err().unwrap();
+        let error = media::connect(sip_node.address, &security(&authority, other)).await.err().unwrap();
         assert!(is_denied(&error), "{other:?}: {error:?}");
     }
     for other in [Role::MediaNode, Role::SipNode] {
-        let security = authority.security(other);
+        let security = security(&authority, other);
         let error = admin::connect(sip_node.address, Role::SipNode, &security).await.err().unwrap();
         assert!(is_denied(&error), "{other:?}: {error:?}");
     }
@@ -70,16 +71,16 @@ async fn each_service_is_for_its_role_only() {
 #[tokio::test]
 async fn a_server_of_another_role_is_not_talked_to() {
     let authority = Authority::new();
-    let sip_node = SipNode::start(authority.security(Role::MediaNode)).await;
-    let error = media::connect(sip_node.address, &authority.security(Role::MediaNode)).await.err().unwrap();
+    let sip_node = SipNode::start(security(&authority, Role::MediaNode)).await;
+    let error = media::connect(sip_node.address, &security(&authority, Role::MediaNode)).await.err().unwrap();
     assert!(matches!(error, GrpcError::Connect { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn the_certificates_of_another_cluster_are_worth_nothing_in_either_direction() {
     let (ours, theirs) = (Authority::new(), Authority::new());
-    let mut sip_node = SipNode::start(ours.security(Role::SipNode)).await;
-    let stranger = theirs.security(Role::MediaNode);
+    let mut sip_node = SipNode::start(security(&ours, Role::SipNode)).await;
+    let stranger = security(&theirs, Role::MediaNode);
     assert!(media::connect(sip_node.address, &stranger).await.is_err(), "it does not trust the server");
     // One that trusts our CA but has a certificate of another.
     let leaf = theirs.leaf(Role::MediaNode.server_name());
@@ -93,8 +94,8 @@ async fn the_certificates_of_another_cluster_are_worth_nothing_in_either_directi
 #[tokio::test]
 async fn a_certificate_of_ours_for_no_role_is_refused() {
     let authority = Authority::new();
-    let mut sip_node = SipNode::start(authority.security(Role::SipNode)).await;
-    let security = authority.security_for("dashboard.voip.internal");
+    let mut sip_node = SipNode::start(security(&authority, Role::SipNode)).await;
+    let security = security_for(&authority, "dashboard.voip.internal");
     assert!(media::connect(sip_node.address, &security).await.is_err());
     assert!(sip_node.streams.try_recv().is_err());
 }
@@ -102,7 +103,7 @@ async fn a_certificate_of_ours_for_no_role_is_refused() {
 #[tokio::test]
 async fn plain_text_is_refused_where_tls_is_spoken_and_the_other_way_round() {
     let authority = Authority::new();
-    let mut secured = SipNode::start(authority.security(Role::SipNode)).await;
+    let mut secured = SipNode::start(security(&authority, Role::SipNode)).await;
     assert!(soon(media::connect(secured.address, &Security::Plaintext)).await.is_err());
     let mut http = TcpStream::connect(secured.address).await.unwrap();
     http.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -112,7 +113,7 @@ async fn plain_text_is_refused_where_tls_is_spoken_and_the_other_way_round() {
     assert!(secured.streams.try_recv().is_err());
 
     let mut plain = SipNode::start(Security::Plaintext).await;
-    let media_node = authority.security(Role::MediaNode);
+    let media_node = security(&authority, Role::MediaNode);
     assert!(soon(media::connect(plain.address, &media_node)).await.is_err());
     assert!(plain.streams.try_recv().is_err());
 }
@@ -120,11 +121,11 @@ async fn plain_text_is_refused_where_tls_is_spoken_and_the_other_way_round() {
 #[tokio::test]
 async fn callers_that_never_say_who_they_are_keep_nobody_else_out() {
     let authority = Authority::new();
-    let sip_node = SipNode::start(authority.security(Role::SipNode)).await;
+    let sip_node = SipNode::start(security(&authority, Role::SipNode)).await;
     let mut silent = Vec::new();
     for _ in 0..100 {
         silent.push(TcpStream::connect(sip_node.address).await.unwrap());
     }
-    let security = authority.security(Role::MediaNode);
+    let security = security(&authority, Role::MediaNode);
     soon(async { while media::connect(sip_node.address, &security).await.is_err() {} }).await;
 }
