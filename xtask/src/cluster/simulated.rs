@@ -1,19 +1,25 @@
 //! Nodes that exist on the API server only: kwok answers for their kubelets, and lets their pods run at once.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::control_plane::{Cluster, PODS};
 use super::credentials::kubeconfig_path;
-use super::daemon::{Daemon, until};
+use super::daemon::Daemon;
 
 /// Nodes that one kubectl makes: it sends one request after the other, so several work side by side.
 const BATCH: u16 = 125;
-/// Three times what a thousand nodes were seen to need.
+/// How long any number of nodes may take to be Ready,
 const PATIENCE: Duration = Duration::from_mins(1);
+/// and each node more: a thousand were seen to need 20 ms each on quiet cores and 60 ms on busy ones.
+const PATIENCE_PER_NODE: Duration = Duration::from_millis(180);
+/// Pause between two looks, for each node: a look at many costs the API server as much as making some.
+const PAUSE_PER_NODE: Duration = Duration::from_millis(1);
+/// How often it is said how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts kwok and makes `sim-1` to `sim-N`; returns when all are Ready.
 pub(crate) fn start(cluster: &Cluster) -> Result<()> {
@@ -31,10 +37,29 @@ pub(crate) fn start(cluster: &Cluster) -> Result<()> {
             .into_iter()
             .try_for_each(|batch| batch.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
-    until(PATIENCE, &format!("{count} simulated nodes are Ready"), || {
+    await_ready(cluster, &mut kwok)
+}
+
+fn await_ready(cluster: &Cluster, kwok: &mut Daemon) -> Result<()> {
+    let count = u32::from(cluster.state.nodes);
+    let limit = PATIENCE + PATIENCE_PER_NODE * count;
+    let (started, mut said) = (Instant::now(), Instant::now());
+    loop {
         kwok.check()?;
-        Ok(ready_nodes(cluster)? >= count.into())
-    })
+        let ready = ready_nodes(cluster)?;
+        if ready >= cluster.state.nodes.into() {
+            return Ok(());
+        }
+        if started.elapsed() >= limit {
+            bail!("only {ready} of {count} simulated nodes are Ready after {} s", limit.as_secs());
+        }
+        if said.elapsed() >= SAY_EVERY {
+            println!("{ready} of {count} simulated nodes are Ready");
+            said = Instant::now();
+        }
+        // kwok's work has no event to wait on here.
+        std::thread::sleep((PAUSE_PER_NODE * count).max(Duration::from_millis(50)));
+    }
 }
 
 /// How many nodes are Ready.
