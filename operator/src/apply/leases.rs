@@ -3,6 +3,8 @@
 //! That alone keeps port numbers unique: two operators at once may both try, and the later one observes anew. This file
 //! must not know how ports are chosen.
 
+use std::collections::BTreeMap;
+
 use kube::Api;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -10,8 +12,8 @@ use serde_json::json;
 use voip_api::{RtpPortLease, RtpPortLeaseSpec, RtpPortLeaseStatus};
 use voip_plan::status::Fault;
 
-use crate::FIELD_MANAGER;
 use crate::fault::{fault, is_absent, is_conflict};
+use crate::{FIELD_MANAGER, at_once};
 
 /// Why not all leases were written. Nothing that rests on them may be applied.
 #[derive(Debug, thiserror::Error)]
@@ -25,20 +27,19 @@ pub enum LeaseError {
 }
 
 /// Writes those of `wanted` whose spec differs from what was `found`, and deletes those that hold nothing any more.
-/// Returns how many requests that took; stops at the first that fails.
+/// Returns how many requests that took; begins no more when one has failed.
 pub async fn write(
     api: &Api<RtpPortLease>,
     wanted: &[RtpPortLease],
     found: &[RtpPortLease],
 ) -> Result<usize, LeaseError> {
+    let found: BTreeMap<_, _> = found.iter().map(|found| (&found.metadata.name, found)).collect();
+    let differs = |lease: &&RtpPortLease| !is_written(lease, found.get(&lease.metadata.name).copied());
+    let mut work = wanted.iter().filter(differs).map(|lease| write_one(api, lease));
     let mut writes = 0;
-    for lease in wanted {
-        let before = found.iter().find(|found| found.metadata.name == lease.metadata.name);
-        if is_written(lease, before) {
-            continue;
-        }
-        write_one(api, lease).await?;
-        writes += 1;
+    while let Some(written) = at_once::some(&mut work).await {
+        writes += written.len();
+        written.into_iter().collect::<Result<(), LeaseError>>()?;
     }
     Ok(writes)
 }
@@ -95,19 +96,19 @@ pub fn sums(spec: &RtpPortLeaseSpec) -> RtpPortLeaseStatus {
 
 /// Writes the status of those objects whose sums are not as their spec says.
 pub async fn report(api: &Api<RtpPortLease>, found: &[RtpPortLease]) -> Vec<Fault> {
+    let stale = found.iter().filter(|lease| lease.status != Some(sums(&lease.spec)));
+    at_once::all(stale.map(|lease| report_one(api, lease)).collect()).await
+}
+
+async fn report_one(api: &Api<RtpPortLease>, lease: &RtpPortLease) -> Result<(), Fault> {
+    let (name, patch) = (lease.name_any(), Patch::Merge(json!({"status": sums(&lease.spec)})));
     let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let mut faults = Vec::new();
-    for lease in found.iter().filter(|lease| lease.status != Some(sums(&lease.spec))) {
-        let name = lease.name_any();
-        let patch = Patch::Merge(json!({"status": sums(&lease.spec)}));
-        match api.patch_status(&name, &how, &patch).await {
-            Ok(_) => {}
-            // Deleted meanwhile: there is nothing to report on.
-            Err(error) if is_absent(&error) => {}
-            Err(error) => faults.push(fault(format!("RtpPortLease {name}"), "status", &error)),
-        }
+    match api.patch_status(&name, &how, &patch).await {
+        Ok(_) => Ok(()),
+        // Deleted meanwhile: there is nothing to report on.
+        Err(error) if is_absent(&error) => Ok(()),
+        Err(error) => Err(fault(format!("RtpPortLease {name}"), "status", &error)),
     }
-    faults
 }
 
 #[cfg(test)]

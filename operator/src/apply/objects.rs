@@ -1,4 +1,5 @@
-//! Objects are written by server-side apply, in the order in which they come.
+//! Objects are written by server-side apply, in the order in which they come; those of one kind that come after each other
+//! at once.
 //!
 //! An object that is as wanted is not written; one that somebody else made is not touched; one that was refused does not
 //! keep the others from being written. This file must not know what the objects are for.
@@ -14,7 +15,7 @@ use voip_plan::status::{Fault, FaultReason};
 
 use crate::fault::{fault, is_invalid};
 use crate::owned::goes_by_itself;
-use crate::{FIELD_MANAGER, RENDERED};
+use crate::{FIELD_MANAGER, RENDERED, at_once};
 
 /// Kind and name; all objects of an owner are in its namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,19 +79,22 @@ impl Owned {
         found: &BTreeMap<Key, Arc<DynamicObject>>,
     ) -> (usize, Vec<Fault>) {
         let (mut writes, mut faults) = (0, Vec::new());
-        for object in wanted {
-            match self.apply_one(object, found.get(&Key::of(object)).map(Arc::as_ref)).await {
-                Ok(written) => writes += usize::from(written),
-                Err(fault) => {
-                    tracing::warn!(
-                        object = fault.object,
-                        reason = fault.reason.name(),
-                        message = fault.message,
-                        "not applied"
-                    );
-                    faults.push(fault);
+        for of_kind in wanted.chunk_by(|one, next| one.types == next.types) {
+            let mut work = of_kind.iter().map(|object| {
+                let found = found.get(&Key::of(object)).map(Arc::as_ref);
+                self.apply_one(object, found)
+            });
+            while let Some(applied) = at_once::some(&mut work).await {
+                for applied in applied {
+                    match applied {
+                        Ok(written) => writes += usize::from(written),
+                        Err(fault) => faults.push(fault),
+                    }
                 }
             }
+        }
+        for Fault { object, reason, message, .. } in &faults {
+            tracing::warn!(object, reason = reason.name(), message, "not applied");
         }
         (writes, faults)
     }
