@@ -109,6 +109,13 @@ impl Witness {
         Self { watch, seen, thread: Some(thread) }
     }
 
+    /// How many leases there are whose ids begin with `prefix`, as last seen.
+    pub fn count(&self, prefix: &str) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = seen.now.values().flat_map(BTreeMap::keys);
+        ids.filter(|id| id.starts_with(prefix)).count()
+    }
+
     /// Ends the watch. No two leases ever shared a port, and of the leases whose ids begin with one of `still` none moved.
     pub fn found_no_overlap(mut self, still: &[String]) {
         self.end();

@@ -31,6 +31,8 @@ pub struct Settings {
     pub elected_in: Option<String>,
     /// More arguments.
     pub arguments: Vec<String>,
+    /// The executable; none: the one that was built with the tests.
+    pub program: Option<PathBuf>,
 }
 
 impl Settings {
@@ -45,6 +47,7 @@ impl Settings {
             server: None,
             elected_in: None,
             arguments: Vec::new(),
+            program: None,
         }
     }
 
@@ -62,6 +65,16 @@ impl Settings {
         self
     }
 
+    /// Takes the operator as it is shipped, out of its image.
+    #[must_use]
+    pub fn shipped(mut self) -> Self {
+        let image = format!("{}-unknown-linux-gnu/image/voip-operator", std::env::consts::ARCH);
+        let program = built().join(image);
+        assert!(program.exists(), "{} is missing: run `cargo xtask images operator`", program.display());
+        self.program = Some(program);
+        self
+    }
+
     /// Starts it and waits until it serves its metrics.
     pub fn start(self) -> Operator {
         let run =
@@ -74,7 +87,7 @@ impl Settings {
         let errors =
             std::fs::File::options().create(true).append(true).open(&log).expect("the log is writable");
         let told = errors.metadata().map_or(0, |log| log.len());
-        let child = Command::new(program())
+        let child = Command::new(self.program.clone().unwrap_or_else(program))
             .args(self.leadership())
             .args(["--http", "127.0.0.1:0", "--log-format", "json"])
             .args(["--log", "info,voip_operator=debug", "--watch-namespaces", &self.namespaces.join(",")])
@@ -118,6 +131,12 @@ impl Settings {
         }
         config
     }
+}
+
+/// Where this test was built: `target`.
+fn built() -> PathBuf {
+    let test = std::env::current_exe().expect("this program has a path");
+    test.ancestors().nth(3).expect("target/PROFILE/deps/TEST").to_owned()
 }
 
 /// `voip-operator`, built by the test command before the tests.

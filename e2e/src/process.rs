@@ -1,6 +1,7 @@
 //! Processes by id: children of a process, their arguments, signals, memory.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -50,6 +51,22 @@ impl Process {
         let statm = std::fs::read_to_string(self.proc("statm")).unwrap_or_default();
         let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
         pages * rustix::param::page_size() as u64
+    }
+
+    /// The most memory that was ever resident, bytes.
+    pub fn peak_resident_bytes(self) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+
+    /// The time that all its threads have spent on a processor.
+    pub fn cpu(self) -> Duration {
+        let stat = std::fs::read_to_string(self.proc("stat")).unwrap_or_default();
+        // The second field is a name in parentheses and may hold anything; user and system time are the 14th and 15th.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
     /// Open file descriptors.

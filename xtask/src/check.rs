@@ -11,12 +11,66 @@ use crate::{codegen, peers};
 
 /// The instance of the test cluster that `test` starts; one of the user's goes on beside it.
 const INSTANCE: &str = "tests";
-/// The tiers of the test cluster that have tests.
-const TIERS: &[&str] = &["a", "b", REAL];
-/// The tier of the tests that disturb all others on the same cluster: they run after them, one at a time.
-const ALONE: (&str, &str) = ("b", "cluster_alone_");
-/// The one with real nodes. Its tests need the images, and run as hosts outside the nodes, one at a time.
-const REAL: &str = "c";
+
+/// A test cluster, and the tests that it is started for.
+struct Stage {
+    /// Arguments of `cluster up`.
+    up: &'static [&'static str],
+    /// Whether they need the images, or what was built for them.
+    of_images: bool,
+    /// Arguments of `cluster run`.
+    run: &'static [&'static str],
+    /// One after the other.
+    turns: &'static [Turn],
+}
+
+/// Tests that run together.
+struct Turn {
+    /// What their names begin with.
+    tests: &'static str,
+    /// What the test runner is told.
+    how: &'static str,
+}
+
+/// Those of tiers a and b wait for other programs more than they work; `cluster_alone_*` disturb all others on the same
+/// cluster. A thousand nodes are work, and what they cost is printed. Those with real nodes run as hosts outside of these.
+const STAGES: &[Stage] = &[
+    Stage {
+        up: &["--tier", "a"],
+        of_images: false,
+        run: &[],
+        turns: &[Turn { tests: "cluster_a_", how: "--test-threads=8" }],
+    },
+    Stage {
+        up: &["--tier", "b"],
+        of_images: false,
+        run: &[],
+        turns: &[
+            Turn { tests: "cluster_b_", how: "--test-threads=8" },
+            Turn { tests: "cluster_alone_", how: "--test-threads=1" },
+        ],
+    },
+    Stage {
+        up: &["--tier", "b", "--nodes", "1000"],
+        of_images: true,
+        run: &[],
+        turns: &[Turn { tests: "cluster_thousand_", how: "--nocapture" }],
+    },
+    Stage {
+        up: &["--tier", "c"],
+        of_images: true,
+        run: &["--outside"],
+        turns: &[Turn { tests: "cluster_c_", how: "--test-threads=1" }],
+    },
+];
+
+impl Stage {
+    /// The names of its tests, as a message shows them.
+    fn names(&self) -> String {
+        let names: Vec<String> = self.turns.iter().map(|turn| format!("{}*", turn.tests)).collect();
+        names.join(", ")
+    }
+}
 
 /// Names the configuration of a Kubernetes of the user's. It takes the place of the test cluster, for the tests that destroy
 /// nothing there.
@@ -46,8 +100,10 @@ pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     let mut arguments = vec!["test", "--workspace", "--locked", "--no-fail-fast", "--"];
     let images = parts.images()?;
     if !images {
+        let stages: Vec<String> = STAGES.iter().filter(|stage| stage.of_images).map(Stage::names).collect();
         println!(
-            "SKIPPED for want of target/images (cargo xtask images) or root: images_*, cluster_{REAL}_*"
+            "SKIPPED for want of target/images (cargo xtask images) or root: images_*, {}",
+            stages.join(", ")
         );
         arguments.extend(["--skip", "images_"]);
     }
@@ -60,7 +116,10 @@ pub(crate) fn test(root: &Path, filters: &[String]) -> Result<()> {
     match std::env::var_os(THEIRS) {
         _ if !filters.is_empty() => {}
         Some(kubeconfig) => parts.theirs(&kubeconfig)?,
-        None => TIERS.iter().filter(|tier| images || **tier != REAL).try_for_each(|tier| parts.tier(tier))?,
+        None => {
+            let mut possible = STAGES.iter().filter(|stage| images || !stage.of_images);
+            possible.try_for_each(|stage| parts.stage(stage))?;
+        }
     }
     parts.print();
     Ok(())
@@ -95,39 +154,31 @@ impl<'a> Parts<'a> {
     }
 
     /// Starts the test cluster, runs its tests, and takes it down whatever came of them.
-    fn tier(&mut self, tier: &str) -> Result<()> {
+    fn stage(&mut self, stage: &Stage) -> Result<()> {
         let ci = std::env::var("CI").is_ok_and(|value| value == "true");
         let xtask = self.xtask.clone();
         let cluster = |task: &[&'static str]| [&["cluster", "--name", INSTANCE], task].concat();
-        let up = [cluster(&["up", "--tier"]), vec![tier]].concat();
+        let up = [cluster(&["up"]), stage.up.to_vec()].concat();
         if let Err(error) = self.run(&xtask, &up) {
             self.run(&xtask, &cluster(&["down"]))?;
             if ci {
                 return Err(error);
             }
-            println!("SKIPPED for the reason above: every test named cluster_{tier}_*");
+            println!("SKIPPED for the reason above: every test named {}", stage.names());
             return Ok(());
         }
-        let tested = self.tests_of(tier);
+        let tested = stage.turns.iter().try_for_each(|turn| self.on_cluster(stage, turn));
         self.run(&xtask, &cluster(&["down"]))?;
         tested
     }
 
-    fn tests_of(&mut self, tier: &str) -> Result<()> {
-        // Others wait for other programs more than they work.
-        let threads = if tier == REAL { "1" } else { "8" };
-        self.on_cluster(tier, &format!("cluster_{tier}_"), threads)?;
-        if tier == ALONE.0 { self.on_cluster(tier, ALONE.1, "1") } else { Ok(()) }
-    }
-
-    /// Runs those tests whose names begin with `names` on the test cluster that is up.
-    fn on_cluster(&mut self, tier: &str, names: &str, threads: &str) -> Result<()> {
+    /// Runs tests on the test cluster that is up.
+    fn on_cluster(&mut self, stage: &Stage, turn: &Turn) -> Result<()> {
         let packages = ["--package", "e2e", "--package", "voip-operator"];
         let features = ["--features", "e2e/cluster,voip-operator/cluster"];
         let test = [&["test"], &packages[..], &features, &["--test", "cluster", "--locked"]].concat();
-        let outside: &[&str] = if tier == REAL { &["--outside"] } else { &[] };
-        let run = [&["cluster", "--name", INSTANCE, "run"], outside, &["--", env!("CARGO")]].concat();
-        let tests = [run, test, vec!["--", "--test-threads", threads, names]].concat();
+        let run = [&["cluster", "--name", INSTANCE, "run"], stage.run, &["--", env!("CARGO")]].concat();
+        let tests = [run, test, vec!["--", turn.how, turn.tests]].concat();
         self.run(&self.xtask.clone(), &tests)
     }
 
