@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use voip_contract::Incarnation;
 use voip_contract::media::{Announcement, FromMediaNode, ToMediaNode};
 use voip_grpc::media::NodeStream;
@@ -83,6 +83,7 @@ async fn follow(stream: u64, node: NodeStream, incarnation: Incarnation, inputs:
         return;
     }
     let Some(announcement) = introduction(peer, &mut inbound).await else { return };
+    let node = announcement.node.clone();
     // From here on only the decision thread holds the sending end: dropping it ends the stream.
     if !inputs.put(MediaInput::Opened { stream, announcement, outbound }).await {
         return;
@@ -92,6 +93,7 @@ async fn follow(stream: u64, node: NodeStream, incarnation: Incarnation, inputs:
             return;
         }
     }
+    info!(%node, %peer, "the stream of a media-node is over");
     inputs.put(MediaInput::Closed { stream }).await;
 }
 

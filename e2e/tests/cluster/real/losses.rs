@@ -9,15 +9,21 @@ use e2e::wait::{PATIENCE, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use softphone::{EndedBy, PhoneError};
+use time::OffsetDateTime;
 
 use super::nodes::{NODES, Node};
 use super::office::Office;
 use super::operator::Operator;
 use super::phones::{Phones, SOON, Talk};
 
-/// A lost media-node is seen after three seconds of silence, and its calls end within two more. What the programs' own
-/// tests measure is only bounded here, beside three nodes on one machine.
-const LOSS_SEEN: Duration = Duration::from_secs(5 * PATIENCE as u64);
+/// A lost media-node is seen after three seconds of silence at the latest, a program that ends at once. What the programs'
+/// own tests measure is only bounded here, beside three nodes on one machine.
+const LOSS_SEEN: Duration = Duration::from_secs(3 * PATIENCE as u64);
+/// From there to the BYE at both phones, and to the CDR.
+const REACTION: Duration = Duration::from_secs(2);
+
+/// What a sip-node says when it sees that a media-node is cut off.
+const STREAM_OVER: &str = "the stream of a media-node is over";
 
 /// Pause between calls that find nobody registered: the other side has no event to wait on.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -30,13 +36,26 @@ fn talk_on(phones: &Phones, node: Node) -> (Talk, Vec<Talk>) {
     (talks.remove(on_node), talks)
 }
 
-/// Both phones get a BYE that says why.
-fn assert_ended(talk: &Talk, limit: Duration) {
+/// The only call that has ended does so because `node` was lost at `lost_at`: when the sip-node has seen that, both phones
+/// get a BYE that says why, and the call its CDR, in no time.
+fn assert_ended(office: &Office, talk: &Talk, (node, lost_at): (Node, OffsetDateTime)) {
     for side in [&talk.caller, &talk.callee] {
-        let end = side.wait_ended(limit).expect("BYE when the loss is seen");
+        let end = side.wait_ended(LOSS_SEEN + REACTION).expect("BYE when the loss is seen");
         assert_eq!(end.by, EndedBy::Remote, "{end:?}");
         assert!(end.reason.is_some(), "{end:?}");
     }
+    let bye = OffsetDateTime::now_utc();
+    let await_line =
+        |what: &str, wanted: &dyn Fn(&Value) -> bool| office.records.await_line(what, SOON, wanted);
+    let cdr = await_line("its CDR", &|line| !line["cdr"]["answeredAtMs"].is_null());
+    let name = format!("default-{}", node.name());
+    let seen = await_line("the loss is seen", &|line| line["message"] == STREAM_OVER && line["node"] == name);
+    let after_loss = (seen - lost_at).as_seconds_f64();
+    let [bye, cdr] = [bye, cdr].map(|end| (end - seen).as_seconds_f64());
+    println!(
+        "{name}: seen {after_loss:.2} s after its loss, then BYE after {bye:.2} s and CDR after {cdr:.2} s"
+    );
+    assert!(bye.max(cdr) <= REACTION.as_secs_f64(), "BYE after {bye} s, CDR after {cdr} s");
 }
 
 /// The others never noticed.
@@ -85,8 +104,9 @@ fn cluster_c_a_media_node_that_is_killed_takes_only_its_own_calls_along() {
     let node = Node(2);
     let (lost, others) = talk_on(&phones, node);
     let leases = office.leases();
-    process_of(&media_pod_on(&office, node)).signal(Signal::KILL);
-    assert_ended(&lost, LOSS_SEEN);
+    let (process, lost_at) = (process_of(&media_pod_on(&office, node)), OffsetDateTime::now_utc());
+    process.signal(Signal::KILL);
+    assert_ended(&office, &lost, (node, lost_at));
     // On another node, or on this one: its program starts again within a second.
     phones.talk().hang_up();
     end_whole(&others);
@@ -110,8 +130,9 @@ fn cluster_c_a_node_without_power_loses_its_calls_and_gets_its_ports_back() {
     };
     let (before, state) = ports(&office);
     assert_eq!(state, "Active");
+    let lost_at = OffsetDateTime::now_utc();
     let power = node.without_power();
-    assert_ended(&lost, LOSS_SEEN);
+    assert_ended(&office, &lost, (node, lost_at));
     let elsewhere = phones.talk();
     assert_ne!(elsewhere.relays()[0], node.address());
     elsewhere.hang_up();
@@ -140,8 +161,9 @@ fn cluster_c_a_cut_link_ends_the_calls_behind_it_once() {
     let node = [Node(3), Node(2)].into_iter().find(|node| node.address() != sip).expect("one of two");
     let phones = Phones::register(&office);
     let (lost, others) = talk_on(&phones, node);
+    let lost_at = OffsetDateTime::now_utc();
     let wire = node.without_wire();
-    assert_ended(&lost, LOSS_SEEN);
+    assert_ended(&office, &lost, (node, lost_at));
     let elsewhere = phones.talk();
     assert_ne!(elsewhere.relays()[0], node.address());
     elsewhere.hang_up();

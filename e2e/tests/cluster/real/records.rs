@@ -1,4 +1,4 @@
-//! The CDRs that sip-nodes print. Each pod's log is followed, so that it outlives the pod.
+//! What sip-nodes print: CDRs, and when they saw what. Each pod's log is followed, so that it outlives the pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use e2e::kubernetes::get;
 use e2e::wait::until;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What the sip-nodes of a namespace print.
 pub(super) struct Records {
@@ -45,7 +47,7 @@ impl Records {
         let path = self.directory.join(format!("{}-{pod}.log", self.followed.len()));
         let log = File::create(path).expect("the test's directory is writable");
         Command::new("kubectl")
-            .args(["logs", "--follow", "-n", &self.namespace, pod])
+            .args(["logs", "--follow", "--timestamps", "-n", &self.namespace, pod])
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(Stdio::null())
@@ -53,12 +55,34 @@ impl Records {
             .expect("start kubectl")
     }
 
-    /// The CDRs so far.
-    fn all(&self) -> Vec<Value> {
+    /// All JSON lines so far, and when each was printed.
+    fn lines(&self) -> Vec<(OffsetDateTime, Value)> {
         let logs = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let text: String = logs.map(|log| std::fs::read_to_string(log.path()).unwrap_or_default()).collect();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter_map(|line| line.get("cdr").cloned()).collect()
+        let printed = |line: &str| {
+            let (time, line) = line.split_once(' ')?;
+            Some((OffsetDateTime::parse(time, &Rfc3339).ok()?, serde_json::from_str(line).ok()?))
+        };
+        text.lines().filter_map(printed).collect()
+    }
+
+    /// The CDRs so far.
+    fn all(&self) -> Vec<Value> {
+        self.lines().iter().filter_map(|(_, line)| line.get("cdr").cloned()).collect()
+    }
+
+    /// Waits until a line is printed that `wanted` picks; when the first was.
+    pub(super) fn await_line(
+        &self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> OffsetDateTime {
+        until(what, limit, || {
+            let lines = self.lines();
+            let found = lines.iter().find(|(_, line)| wanted(line)).map(|(time, _)| *time);
+            found.ok_or_else(|| lines.into_iter().next_back())
+        })
     }
 
     /// Waits until there are CDRs of `count` calls that were answered, one of each.
