@@ -1,12 +1,12 @@
 //! What to say when there is no room: how much is missing, who holds it, and the smallest change that fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use voip_api::PortSpace;
+use voip_api::{PortSpace, RtpPortLease};
 
 use super::book::{Book, Page};
 use super::{LeaseId, Want, reserved};
-use crate::observed::Observed;
+use crate::observed::{Node, Observed, Pod};
 use crate::ports::{PortRange, ports_for_calls};
 use crate::problem::{Problem, Reason};
 use crate::validate::{Pool, ValidCluster};
@@ -104,6 +104,7 @@ fn owners(valid: &ValidCluster, observed: &Observed, page: &Page) -> String {
 /// What helps the first space without room, found by trying it there.
 fn mend(valid: &ValidCluster, observed: &Observed, wants: &[Want<'_>], first: &Want<'_>) -> String {
     let there: Vec<Want<'_>> = wants.iter().filter(|want| want.space == first.space).cloned().collect();
+    let observed = &around(observed, &first.space);
     let range = wider(valid, observed, &there).map(|range| format!("widen it to {range}"));
     let calls = first.pool.and_then(|pool| {
         let calls = fewer_calls(valid, observed, &there, pool)?;
@@ -113,6 +114,32 @@ fn mend(valid: &ValidCluster, observed: &Observed, wants: &[Want<'_>], first: &W
         (Some(range), Some(calls)) => format!("{range}, or {calls}"),
         (Some(mend), None) | (None, Some(mend)) => mend,
         (None, None) => format!("free ports on {}, or spread the pools over more nodes", place(&first.space)),
+    }
+}
+
+/// What of the world bears on one space: it is tried some thirty times, and there may be thousands of others.
+fn around(observed: &Observed, space: &PortSpace) -> Observed {
+    let nodes: Vec<Node> =
+        observed.nodes.iter().filter(|node| node.port_space() == *space).cloned().collect();
+    let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    let is_there = |id: &str| LeaseId::parse(id).is_some_and(|id| names.contains(id.node));
+    let bears = |object: &&RtpPortLease| {
+        object.spec.space == *space || object.spec.leases.iter().any(|lease| is_there(&lease.id))
+    };
+    let leases: Vec<RtpPortLease> = observed.leases.iter().filter(bears).cloned().collect();
+    let pods = observed.pods.iter().filter(|pod| pod.lease.as_ref().is_some_and(|lease| is_there(&lease.id)));
+    let pods: Vec<Pod> = pods.cloned().collect();
+    let reports =
+        pods.iter().filter_map(|pod| Some((pod.name.clone(), observed.reports.get(&pod.name)?.clone())));
+    let reports = reports.collect();
+    Observed {
+        leases,
+        pods,
+        reports,
+        ended: observed.ended.clone(),
+        reserved: observed.reserved,
+        nodes,
+        ..Observed::empty(observed.environment, observed.now_ms)
     }
 }
 

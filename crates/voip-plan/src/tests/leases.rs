@@ -270,6 +270,22 @@ fn five_thousand_nodes_have_one_range() {
 }
 
 #[test]
+fn five_thousand_nodes_without_room_are_told_the_mend_of_one() {
+    let observed = kubernetes(nodes(5000));
+    let first = planned(pool(5000, 250), &observed);
+    let too_many = planned(
+        json!({"media": {"pools": [
+            {"name": "a", "nodes": 5000, "callsPerNode": 250}, {"name": "b", "nodes": 5000, "callsPerNode": 4000},
+        ]}}),
+        &carried_out(&observed, &first),
+    );
+    assert_eq!(too_many.media.len(), 5000);
+    let problem = &too_many.problems[0];
+    assert_eq!(problem.reason, Reason::NoRoom);
+    assert_eq!(problem.mend, "set spec.media.pools[1].callsPerNode to 2560");
+}
+
+#[test]
 fn nodes_that_go_behind_one_address_get_no_port_that_is_still_in_use_there() {
     let mut observed = kubernetes(nodes(3));
     let spec = || {
