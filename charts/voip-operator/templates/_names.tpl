@@ -30,4 +30,5 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* Image of the program that `name` names. */}}
 {{- define "voip-operator.image" -}}
 {{ .root.Values.image.repository }}/{{ .name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- with index .root.Values.image.digests .name }}@{{ . }}{{ end }}
 {{- end -}}

@@ -45,7 +45,8 @@ pub struct SipUserSpec {
     pub username: Option<String>,
 
     /// Secret with the password, or with `realm` and `ha1-sha-256`, `ha1-md5` (lower-case hexadecimal) instead.
-    /// Absent: a password is generated once.
+    /// Read again every 10 minutes, or as often as the operator's `resyncSeconds` says; at once when it is labelled
+    /// `voip.dev/reload: "true"`. Absent: a password is generated once, in Secret `NAME-sip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
 

@@ -45,6 +45,7 @@ fn cluster_a_helm_renders_a_role_for_each_watched_namespace() {
 fn cluster_a_helm_renders_every_setting() {
     insta::assert_snapshot!(rendered(&[
         r#"image={"repository":"registry.example.com/voip","tag":"1.2.3","pullPolicy":"Always"}"#,
+        &format!(r#"image.digests={{"sip-node":"sha256:{}"}}"#, "0123456789abcdef".repeat(4)),
         r#"imagePullSecrets=[{"name":"pull"}]"#,
         "replicas=1",
         r#"policies.leaseWriters=["other:voip-operator"]"#,
@@ -56,6 +57,9 @@ fn cluster_a_helm_renders_every_setting() {
         r#"nodeSelector={"example.com/pool":"system"}"#,
         r#"tolerations=[{"key":"a","operator":"Exists"}]"#,
         r#"affinity={"podAntiAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[]}}"#,
+        r#"priorityClassName="system-cluster-critical""#,
+        r#"podLabels={"example.com/team":"voice"}"#,
+        r#"podAnnotations={"example.com/b":"c"}"#,
         r#"podMonitor={"enabled":true,"labels":{"release":"prometheus"}}"#,
     ]));
 }
@@ -106,6 +110,9 @@ fn cluster_a_helm_refuses_bad_values_and_names_them() {
         (r#"watchNamespaces="sales""#, "/watchNamespaces"),
         (r#"watchNamespaces=["Sales"]"#, "/watchNamespaces/0"),
         (r#"image.pullPolicy="Sometimes""#, "/image/pullPolicy"),
+        (r#"image.digests={"operator":"sha256:1"}"#, "/image/digests/operator"),
+        (r#"image.digests={"sip":"sha256:1"}"#, "'sip' not allowed"),
+        (r#"podLabels={"app.kubernetes.io/name":"a"}"#, "/podLabels"),
         (r#"nodePorts="30000""#, "/nodePorts"),
         ("resyncSeconds=1", "/resyncSeconds"),
         (r#"policies.leaseWriters=["voip-operator"]"#, "/policies/leaseWriters/0"),
