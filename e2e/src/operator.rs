@@ -4,7 +4,7 @@
 //! operator asked for, and so that it can be given fewer rights than the administrator has.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -174,11 +174,6 @@ impl Operator {
         let all = std::fs::read(&self.log).unwrap_or_default();
         let own = usize::try_from(self.told).ok().and_then(|told| all.get(told..)).unwrap_or_default();
         String::from_utf8_lossy(own).into_owned()
-    }
-
-    /// The file that it logs to.
-    pub fn log_path(&self) -> &Path {
-        &self.log
     }
 
     fn address(&self) -> Option<SocketAddr> {

@@ -110,7 +110,6 @@ fn pack(program: &Program, built: &Path, out: &Path, repository: &str, revision:
         entrypoint: vec![format!("/{path}")],
         user: USER.into(),
         labels: labels(program, revision),
-        exposed: Vec::new(),
     };
     let name = reference(repository, program.image);
     let archive = out.join(format!("{}.oci.tar", program.image));

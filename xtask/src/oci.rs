@@ -30,8 +30,6 @@ pub(crate) struct Config {
     pub(crate) user: String,
     /// Labels, `org.opencontainers.image.*` among them.
     pub(crate) labels: BTreeMap<String, String>,
-    /// Ports as `5060/udp`.
-    pub(crate) exposed: Vec<String>,
 }
 
 /// Writes the image called `name` (`registry/repository:tag`) to `archive`, complete or not at all.
@@ -66,7 +64,6 @@ fn assemble(name: &str, config: &Config, files: &[File]) -> Result<Vec<u8>> {
 }
 
 fn image_config(config: &Config, layer: &str) -> Value {
-    let exposed: BTreeMap<_, _> = config.exposed.iter().map(|port| (port, json!({}))).collect();
     json!({
         "architecture": architecture(),
         "os": "linux",
@@ -74,7 +71,6 @@ fn image_config(config: &Config, layer: &str) -> Value {
             "Entrypoint": config.entrypoint,
             "User": config.user,
             "Labels": config.labels,
-            "ExposedPorts": exposed,
         },
         "rootfs": {"type": "layers", "diff_ids": [layer]},
     })
@@ -163,7 +159,6 @@ mod tests {
             entrypoint: vec!["/bin/app".into()],
             user: "65532:65532".into(),
             labels: BTreeMap::from([("org.opencontainers.image.title".into(), "app".into())]),
-            exposed: vec!["5060/udp".into()],
         };
         let file = File { path: "bin/app".into(), content: b"program".to_vec(), mode: 0o755 };
         assemble("registry.example/app:1", &config, &[file]).unwrap()
@@ -201,7 +196,6 @@ mod tests {
         let manifest: Value = serde_json::from_slice(&blob(&entries, &index["manifests"][0])).unwrap();
         let config: Value = serde_json::from_slice(&blob(&entries, &manifest["config"])).unwrap();
         assert_eq!(config["config"]["User"], "65532:65532");
-        assert_eq!(config["config"]["ExposedPorts"], json!({"5060/udp": {}}));
         let mut layer = Vec::new();
         flate2::read::GzDecoder::new(blob(&entries, &manifest["layers"][0]).as_slice())
             .read_to_end(&mut layer)

@@ -29,8 +29,8 @@ pub fn invented_world(cluster: &VoipCluster) -> Observed {
 /// Has every kind of address; the one that the exposure asks for is taken.
 fn service(cluster: &VoipCluster) -> SignalingService {
     let listeners = cluster.spec.signaling.listeners.iter().map(|listener| listener.name.clone());
-    // Without any the plan has these two.
-    let named = listeners.chain(["udp".to_owned(), "tcp".to_owned()]);
+    // Without any the plan has this one.
+    let named = listeners.chain(["udp".to_owned()]);
     SignalingService {
         cluster_ip: Some(IpAddr::from([10, 96, 0, 1])),
         ingress: vec![IpAddr::from([203, 0, 113, 1])],

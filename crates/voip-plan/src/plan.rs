@@ -150,8 +150,6 @@ pub enum DrainCause {
     Update,
     /// It is not wanted any more, or its ports must move.
     Removed,
-    /// The VoipCluster is being deleted.
-    Deleted,
 }
 
 /// TCP ports on which a program is spoken to by others of the product.

@@ -83,11 +83,6 @@ impl ValidCluster {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// The digest realm.
-    pub fn realm(&self) -> &str {
-        &self.realm
-    }
-
     /// Kind and name for messages.
     pub(crate) fn document(&self) -> String {
         format!("VoipCluster {}", self.id())

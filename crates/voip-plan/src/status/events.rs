@@ -21,16 +21,6 @@ pub enum EventType {
     Warning,
 }
 
-impl EventType {
-    /// As in an Event.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "Normal",
-            Self::Warning => "Warning",
-        }
-    }
-}
-
 /// An Event about the VoipCluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventToWrite {

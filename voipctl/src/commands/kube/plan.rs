@@ -52,6 +52,5 @@ fn why(cause: DrainCause) -> &'static str {
         DrainCause::Asked => "somebody asked for it",
         DrainCause::Update => "a newer template waits",
         DrainCause::Removed => "it is not wanted any more, or its ports must move",
-        DrainCause::Deleted => "the VoipCluster is being deleted",
     }
 }
