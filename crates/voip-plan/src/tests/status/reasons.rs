@@ -209,6 +209,16 @@ fn each_reason_by_one_change() {
 }
 
 #[test]
+fn each_reason_has_a_row_in_the_docs() {
+    let page = include_str!("../../../../../docs/operations.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for case in &CASES {
+        let name = format!("`{}`", case.reason);
+        assert!(rows.iter().any(|row| row.contains(&name)), "{}: {name}", case.kind);
+    }
+}
+
+#[test]
 fn an_invalid_spec_leaves_what_is_known_of_the_pods() {
     let mut world = healthy();
     let before = world.status(&VoipClusterStatus::default());
