@@ -58,7 +58,8 @@ pub(crate) async fn act(
 pub(crate) async fn act_on_nodes(context: &Context, seen: &Sight) -> Vec<Fault> {
     let orders = orders_of_nodes(&seen.cluster, &seen.observed);
     let (key, epoch) = (ClusterKey::of(&seen.cluster), context.settings.epoch);
-    execute(&context.client, &context.sessions, &key, &seen.observed, &orders, epoch).await
+    let (client, uid) = (&context.client, seen.cluster.uid().unwrap_or_default());
+    execute(client, &context.sessions, (&key, &uid), &seen.observed, &orders, epoch).await
 }
 
 /// A node that is to be empty is emptied whatever else is refused.
@@ -112,7 +113,8 @@ async fn tell(context: &Context, plan: &Plan, seen: &Sight) -> Vec<Fault> {
     let pods = seen.pods.iter().map(Arc::as_ref);
     let mut faults = announce(client, &key.namespace, pods, |of| documents(plan, of)).await;
     let (sessions, epoch) = (&context.sessions, context.settings.epoch);
-    faults.extend(execute(client, sessions, &key, &seen.observed, &plan.orders, epoch).await);
+    let uid = seen.cluster.uid().unwrap_or_default();
+    faults.extend(execute(client, sessions, (&key, &uid), &seen.observed, &plan.orders, epoch).await);
     faults
 }
 

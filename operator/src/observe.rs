@@ -19,6 +19,7 @@ use voip_plan::{Environment, LeaseKey, MediaWorkload, NetworkMode, Node, Observe
 pub use voip_plan::observe::{leases, media, nodes, pods, workloads};
 
 use crate::apply::objects::Key;
+use crate::owned::is_of;
 use crate::world::{OWNED, Scope, Shared};
 use crate::{CLUSTER_LABEL, ClusterKey};
 
@@ -68,12 +69,14 @@ pub fn sight(
     let kept: Vec<RtpPortLease> =
         shared.leases.all().iter().map(|lease| RtpPortLease::clone(lease)).collect();
     observed.leases = with_lost(kept.clone(), shared, &observed.nodes);
-    observed.media = sets(&found).map(|(name, set)| (name.to_owned(), workload(set))).collect();
-    observed.mode = mode(cluster, &found);
+    let own: Vec<_> = sets(&found).filter(|(_, set)| is_of(set.as_ref(), &uid)).collect();
+    observed.media = own.iter().map(|(name, set)| ((*name).to_owned(), workload(set))).collect();
+    observed.mode = mode(cluster, own.iter().map(|(_, set)| *set));
     let one = |kind: &str| found.get(&Key { kind: kind.to_owned(), name: names::signaling(&name) });
     observed.signaling = one("Deployment").and_then(parse::<Deployment>).map(|it| workloads::workload(&it));
     observed.service = one("Service").and_then(parse::<Service>).map(|it| workloads::service(&it));
-    observed.ended = ended(&uid, &observed, made);
+    let held = sets(&found).filter_map(|(_, set)| lease_of(set));
+    observed.ended = ended(&uid, &observed, held.chain(made.iter().cloned()).collect());
     Sight {
         cluster: Arc::clone(cluster),
         users: of_cluster(scope.users.within(&namespace, |user| user.spec.cluster_ref.name == name)),
@@ -143,15 +146,17 @@ fn parse<K: DeserializeOwned>(object: &Arc<DynamicObject>) -> Option<K> {
 }
 
 /// The status says it; where that was lost, the pods do.
-fn mode(cluster: &VoipCluster, found: &BTreeMap<Key, Arc<DynamicObject>>) -> Option<NetworkMode> {
+fn mode<'a>(
+    cluster: &VoipCluster,
+    mut own: impl Iterator<Item = &'a Arc<DynamicObject>>,
+) -> Option<NetworkMode> {
     let told = cluster.status.as_ref().and_then(|status| status.network.as_ref());
     told.and_then(|network| NetworkMode::named(&network.mode))
-        .or_else(|| sets(found).find_map(|(_, set)| media::mode(&parse(set)?)))
+        .or_else(|| own.find_map(|set| media::mode(&parse(set)?)))
 }
 
-fn ended(uid: &str, observed: &Observed, made: &BTreeSet<LeaseKey>) -> BTreeSet<LeaseKey> {
-    let kept = observed.media.values().map(|MediaWorkload { lease, .. }| lease.clone());
-    let kept = kept.chain(made.iter().cloned()).collect();
+/// `kept`: leases of DaemonSets, whosesoever they are: their pods may use the ports.
+fn ended(uid: &str, observed: &Observed, kept: BTreeSet<LeaseKey>) -> BTreeSet<LeaseKey> {
     leases::ended(uid, &observed.leases, &observed.pods, &kept, &observed.nodes)
 }
 

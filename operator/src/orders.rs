@@ -17,16 +17,17 @@ use voip_plan::{Observed, Order, Pod};
 use crate::fault::{fault, unless_gone};
 use crate::node_admin::Sessions;
 use crate::observe::pods::DRAINING;
-use crate::{CLUSTER_LABEL, ClusterKey, FIELD_MANAGER, at_once};
+use crate::owned::is_of;
+use crate::{ClusterKey, FIELD_MANAGER, at_once};
 
 /// What a program that has no calls needs to end, seconds.
 const IDLE_GRACE_SECONDS: u32 = 10;
 
-/// Does `orders` as the operator of `epoch`. Returns what could not be done.
+/// Does `orders` as the operator of `epoch`. `owner`: UID of the VoipCluster. Returns what could not be done.
 pub async fn execute(
     client: &Client,
     sessions: &Sessions,
-    cluster: &ClusterKey,
+    (cluster, owner): (&ClusterKey, &str),
     observed: &Observed,
     orders: &[Order],
     epoch: Epoch,
@@ -36,6 +37,7 @@ pub async fn execute(
         sets: Api::namespaced(client.clone(), &cluster.namespace),
         sessions,
         cluster,
+        owner,
         observed,
         epoch,
     };
@@ -48,6 +50,7 @@ struct Hands<'a> {
     sets: Api<DaemonSet>,
     sessions: &'a Sessions,
     cluster: &'a ClusterKey,
+    owner: &'a str,
     observed: &'a Observed,
     epoch: Epoch,
 }
@@ -109,7 +112,7 @@ impl Hands<'_> {
     async fn delete_daemon_set(&self, name: &str) -> Result<(), Fault> {
         let object = format!("DaemonSet {name}");
         let found = self.sets.get_metadata_opt(name).await.map_err(|error| fault(&object, "read", &error))?;
-        let ours = found.filter(|found| found.labels().get(CLUSTER_LABEL) == Some(&self.cluster.name));
+        let ours = found.filter(|found| is_of(found, self.owner));
         let Some(uid) = ours.and_then(|found| found.uid()) else { return Ok(()) };
         let deleted = self
             .sets

@@ -114,7 +114,7 @@ impl OwnedSecrets {
     }
 
     fn owns(&self, secret: &Secret) -> bool {
-        secret.owner_references().iter().any(|reference| reference.uid == self.owner.uid)
+        is_of(secret, &self.owner.uid)
     }
 
     /// False: somebody else was faster.
@@ -150,6 +150,11 @@ impl OwnedSecrets {
 /// What is in a Secret.
 pub(crate) fn data(secret: &Secret) -> Data {
     secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
+}
+
+/// Whether the object belongs to the one with this UID. A label is not enough: anybody writes labels.
+pub(crate) fn is_of(object: &impl Resource, uid: &str) -> bool {
+    object.meta().owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }
 
 /// Whether an object that `owner` does not have will be gone in a moment: it is being deleted, or its owner, of the same

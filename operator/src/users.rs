@@ -181,7 +181,7 @@ fn told(user: &SipUser, found: &BTreeMap<Key, Arc<DynamicObject>>) -> Option<Sec
     let name = secrets::user_secret_name(&user.name_any());
     let object = found.get(&Key { kind: "Secret".to_owned(), name })?;
     let uid = user.uid()?;
-    if !object.owner_references().iter().any(|owner| owner.uid == uid) {
+    if !owned::is_of(object.as_ref(), &uid) {
         return None;
     }
     let secret: Secret = serde_json::from_value(serde_json::to_value(object.as_ref()).ok()?).ok()?;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use voip_plan::status::{Fault, FaultReason};
 
 use crate::fault::{fault, is_invalid};
-use crate::owned::goes_by_itself;
+use crate::owned::{goes_by_itself, is_of};
 use crate::{FIELD_MANAGER, RENDERED, at_once};
 
 /// Kind and name; all objects of an owner are in its namespace.
@@ -56,7 +56,7 @@ impl Owned {
 
     /// Whether the object is the owner's.
     pub fn owns(&self, object: &DynamicObject) -> bool {
-        object.owner_references().iter().any(|reference| reference.uid == self.uid)
+        is_of(object, &self.uid)
     }
 
     /// The API of a kind.

@@ -13,6 +13,12 @@ fn listed(asked: &Asked) -> Value {
         json!({"apiVersion": "voip.dev/v1alpha1", "kind": "VoipCluster", "spec": {},
             "metadata": {"name": "office", "namespace": namespace, "uid": format!("uid-{namespace}")}})
     };
+    let set = |name: &str, owner: &str| {
+        json!({"metadata": {
+            "name": name, "namespace": "a", "uid": name, "labels": {"voip.dev/cluster": "office"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "X", "name": "office", "uid": owner}],
+        }})
+    };
     let items = match asked.path.rsplit_once('/').unwrap_or_default() {
         (_, "nodes") => json!([{"metadata": {"name": "w1", "uid": "uid-w1"}}]),
         (of, "voipclusters") => json!([office(if of.ends_with("/a") { "a" } else { "b" })]),
@@ -26,6 +32,7 @@ fn listed(asked: &Asked) -> Value {
             "spec": {"nodeName": "w1", "containers": []},
             "status": {"phase": "Running"},
         }]),
+        (of, "daemonsets") if of.ends_with("/a") => json!([set("ours", "uid-a"), set("theirs", "uid-x")]),
         _ => json!([]),
     };
     json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
@@ -68,6 +75,15 @@ async fn a_lost_lease_of_another_namespace_is_seen() {
     assert_eq!((leases[0].id.as_str(), leases[0].cluster_uid.as_str()), ("b/office/default/0@w1", "uid-b"));
     assert_eq!(seen.observed.pods, [], "pods of others are none of ours");
     assert_eq!(seen.leases, []);
+}
+
+#[tokio::test]
+async fn a_daemon_set_with_our_label_and_another_owner_is_none_of_ours() {
+    let (shared, scopes, told) = watched(|asked| (200, listed(asked))).await;
+    assert!(told);
+    let seen = seen_in_a(&shared, &scopes);
+    assert_eq!(seen.found.keys().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["ours", "theirs"]);
+    assert_eq!(seen.observed.media.keys().collect::<Vec<_>>(), ["ours"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,11 +7,14 @@ use voip_plan::status::FaultReason;
 use voip_plan::{Component, DrainCause, Environment};
 
 use super::*;
+use crate::CLUSTER_LABEL;
 use crate::testing::programs::{Program, authority, identity, office, report, soon, until};
 use crate::testing::{Store, refusal, scripted};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 const POD: &str = "/api/v1/namespaces/voip/pods/media-a";
+/// UID of the VoipCluster.
+const OWNER: &str = "c1";
 const SET: &str = "/apis/apps/v1/namespaces/voip/daemonsets/media";
 
 fn observed(draining_since_ms: Option<u64>) -> Observed {
@@ -42,7 +45,7 @@ fn stored(uid: &str) -> Store {
 /// Carries out one order. Nobody has a session.
 async fn alone(client: &Client, observed: &Observed, order: Order) -> Vec<Fault> {
     let sessions = Sessions::new(mpsc::channel(1).0);
-    execute(client, &sessions, &office(), observed, &[order], Epoch(7)).await
+    execute(client, &sessions, (&office(), OWNER), observed, &[order], Epoch(7)).await
 }
 
 fn drain() -> Order {
@@ -92,10 +95,10 @@ async fn the_program_is_told_the_time_that_is_left_by_the_epoch_of_this_operator
     let (mut program, sessions) = heard().await;
     let store = stored("u1");
     let observed = observed(Some(NOW_MS - 540_000));
-    execute(&store.client(), &sessions, &office(), &observed, &[drain()], Epoch(7)).await;
+    execute(&store.client(), &sessions, (&office(), OWNER), &observed, &[drain()], Epoch(7)).await;
     let told = soon(program.orders.recv()).await.unwrap();
     assert!(matches!(told, NodeOrder::Drain { epoch: Epoch(7), seconds: 59..=60 }), "{told:?}");
-    execute(&store.client(), &sessions, &office(), &observed, &[bring_back()], Epoch(7)).await;
+    execute(&store.client(), &sessions, (&office(), OWNER), &observed, &[bring_back()], Epoch(7)).await;
     assert_eq!(soon(program.orders.recv()).await, Some(NodeOrder::Return { epoch: Epoch(7) }));
 }
 
@@ -104,7 +107,7 @@ async fn a_program_is_not_told_to_drain_before_it_is_noted() {
     let (mut program, sessions) = heard().await;
     let refuses = scripted(|_| async { refusal(503, "ServiceUnavailable", "the server is shutting down") });
     let order = async |client: &Client, order: Order| {
-        execute(client, &sessions, &office(), &observed(None), &[order], Epoch(7)).await
+        execute(client, &sessions, (&office(), OWNER), &observed(None), &[order], Epoch(7)).await
     };
     assert_eq!(order(&refuses, drain()).await.len(), 1);
     // Orders come one after the other: had the first been given, it would be heard first.
@@ -163,15 +166,16 @@ async fn a_pod_is_deleted_soon_when_its_program_has_no_calls_and_else_with_its_o
 
 #[tokio::test]
 async fn only_a_daemon_set_of_this_cluster_is_deleted_and_its_pods_with_it() {
-    let set = |cluster: &str| {
-        let labels = json!({CLUSTER_LABEL: cluster});
-        Some(json!({"apiVersion": "apps/v1", "kind": "DaemonSet",
-            "metadata": {"name": "media", "uid": "d1", "labels": labels}}))
+    let set = |owner: &str| {
+        let owner = json!({"apiVersion": "v1", "kind": "X", "name": "office", "uid": owner});
+        Some(json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {
+            "name": "media", "uid": "d1", "labels": {CLUSTER_LABEL: "office"}, "ownerReferences": [owner]}}))
     };
-    let gone = deletions(&observed(None), delete_set(), set("office")).await;
+    let gone = deletions(&observed(None), delete_set(), set(OWNER)).await;
     assert_eq!(gone.len(), 1);
     assert_eq!(gone[0]["preconditions"]["uid"], "d1");
     assert_eq!(gone[0]["propagationPolicy"], "Background");
+    // Somebody else's, that carries our label to be found beside the office.
     assert_eq!(deletions(&observed(None), delete_set(), set("another")).await, Vec::<Value>::new());
     assert_eq!(deletions(&observed(None), delete_set(), None).await, Vec::<Value>::new());
 }
@@ -181,7 +185,7 @@ async fn every_refusal_is_a_fault_and_hinders_nothing_else() {
     let client = scripted(|_| async { refusal(403, "Forbidden", "User \"o\" cannot do it to resource") });
     let sessions = Sessions::new(mpsc::channel(1).0);
     let orders = [drain(), delete_pod(), delete_set()];
-    let faults = execute(&client, &sessions, &office(), &observed(None), &orders, Epoch(7)).await;
+    let faults = execute(&client, &sessions, (&office(), OWNER), &observed(None), &orders, Epoch(7)).await;
     let told: Vec<(&str, &str)> = faults.iter().map(|it| (it.object.as_str(), it.action.as_str())).collect();
     assert_eq!(told, [("Pod media-a", "patch"), ("Pod media-a", "delete"), ("DaemonSet media", "read")]);
     assert!(faults.iter().all(|fault| fault.reason == FaultReason::Forbidden));
@@ -204,7 +208,7 @@ async fn it_can_be_awaited_in_a_task() {
             (Sessions::new(mpsc::channel(1).0), Observed::empty(Environment::Kubernetes, 0));
         let client = Store::default().client();
         let told = crate::documents::announce(&client, "voip", &[], |_| String::new()).await;
-        (told, execute(&client, &sessions, &office(), &nobody, &[bring_back()], Epoch(1)).await)
+        (told, execute(&client, &sessions, (&office(), OWNER), &nobody, &[bring_back()], Epoch(1)).await)
     };
     assert_eq!(tokio::spawn(work).await.unwrap(), (vec![], vec![]));
 }

@@ -81,21 +81,23 @@ impl Seen {
     fn observed(self, cluster: Option<&Cluster>, wanted: &VoipCluster) -> Observed {
         let all_seen = self.nodes.is_some() && self.pods.is_some() && self.sets.is_some();
         let sets = self.sets.unwrap_or_default();
+        let uid = cluster.and_then(|cluster| cluster.metadata.uid.as_deref());
+        let own: Vec<&DaemonSet> = sets.iter().filter(|set| is_of(set, uid)).collect();
         let mut observed = match &self.nodes {
             Some(found) => Observed {
                 nodes: found.iter().map(nodes::node).collect(),
                 leases: self.leases.unwrap_or_default(),
                 pods: self.pods.iter().flatten().filter_map(pods::pod).collect(),
-                media: media_of(&sets),
+                media: media_of(&own),
                 ..Observed::empty(Environment::Kubernetes, now_ms())
             },
             None => Observed { admission: Admission::default(), now_ms: now_ms(), ..invented_world(wanted) },
         };
-        observed.mode = mode(cluster, &sets);
+        observed.mode = mode(cluster, &own);
         observed.service = self.service.as_ref().map(workloads::service);
         observed.signaling = self.deployment.as_ref().map(workloads::workload);
-        if all_seen && let Some(uid) = cluster.and_then(|cluster| cluster.metadata.uid.as_deref()) {
-            let held = observed.media.values().map(|set| set.lease.clone()).collect();
+        if all_seen && let Some(uid) = uid {
+            let held = sets.iter().map(|set| media::media(set).lease).collect();
             observed.ended = leases::ended(uid, &observed.leases, &observed.pods, &held, &observed.nodes);
         }
         observed
@@ -153,14 +155,20 @@ fn found<T>(answer: Result<T, KubectlError>) -> Result<Option<T>, KubectlError> 
     }
 }
 
-fn media_of(sets: &[DaemonSet]) -> BTreeMap<String, MediaWorkload> {
+/// Whether the VoipCluster with this UID owns it: a label may be anybody's.
+fn is_of(set: &DaemonSet, uid: Option<&str>) -> bool {
+    set.metadata.owner_references.iter().flatten().any(|owner| Some(owner.uid.as_str()) == uid)
+}
+
+fn media_of(sets: &[&DaemonSet]) -> BTreeMap<String, MediaWorkload> {
     sets.iter().map(|set| (set.metadata.name.clone().unwrap_or_default(), media::media(set))).collect()
 }
 
 /// As the operator finds it.
-fn mode(cluster: Option<&Cluster>, sets: &[DaemonSet]) -> Option<NetworkMode> {
+fn mode(cluster: Option<&Cluster>, sets: &[&DaemonSet]) -> Option<NetworkMode> {
     let told = cluster.and_then(|cluster| cluster.status.network.as_ref());
-    told.and_then(|network| NetworkMode::named(&network.mode)).or_else(|| sets.iter().find_map(media::mode))
+    told.and_then(|network| NetworkMode::named(&network.mode))
+        .or_else(|| sets.iter().find_map(|set| media::mode(set)))
 }
 
 fn now_ms() -> u64 {

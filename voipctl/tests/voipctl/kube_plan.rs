@@ -178,7 +178,8 @@ fn running(set: &str) -> [Value; 2] {
     let spec =
         json!({"hostNetwork": true, "containers": [{"name": "media-node", "image": "registry/media:1"}]});
     let set = json!({
-        "metadata": {"name": set, "labels": labels},
+        "metadata": {"name": set, "labels": labels, "ownerReferences": [{"apiVersion": "voip.dev/v1alpha1",
+                     "kind": "VoipCluster", "name": "office", "uid": "u", "controller": true}]},
         "spec": {"selector": {}, "template": {"metadata": {"annotations": annotations}, "spec": spec}},
     });
     [pod, set]
