@@ -37,6 +37,10 @@ const LAST_RETRY: Duration = Duration::from_mins(1);
 /// Before a look at what others can mend: a node, an address, room.
 const WAITING: Duration = Duration::from_secs(30);
 
+/// A look makes one request after the other, and each may take long; meanwhile no other look at the same VoipCluster can
+/// see that something else is more urgent.
+const LONGEST_LOOK: Duration = Duration::from_mins(3);
+
 /// What a look found: when to look again, and what could not be done.
 struct Looked {
     /// If all was well.
@@ -49,7 +53,7 @@ struct Looked {
 /// Looks at `cluster` and says when to look again.
 pub async fn reconcile(cluster: Arc<VoipCluster>, context: Arc<Context>) -> Result<Action, Infallible> {
     let (key, started) = (ClusterKey::of(&cluster), Instant::now());
-    let looked = Box::pin(look(&cluster, &context)).await;
+    let looked = Box::pin(in_time(&key, look(&cluster, &context))).await;
     context.metrics.reconciled(started.elapsed(), &looked.faults);
     let (retry, expected) = context.memory(&key, |memory| {
         memory.failures = if looked.faults.is_empty() { 0 } else { memory.failures.saturating_add(1) };
@@ -63,6 +67,21 @@ pub async fn reconcile(cluster: Arc<VoipCluster>, context: Arc<Context>) -> Resu
     let next = expected.map_or(next, |expected| next.min(expected));
     tracing::debug!(cluster = %key, faults = looked.faults.len(), next_s = next.as_secs(), "looked");
     Ok(Action::requeue(next))
+}
+
+/// What was done so far of a look that is cut short is seen by the next one, which goes on from there.
+async fn in_time(key: &ClusterKey, look: impl Future<Output = Looked>) -> Looked {
+    let late = |_| {
+        let fault = Fault {
+            object: format!("VoipCluster {}", key.name),
+            action: "look".to_owned(),
+            reason: FaultReason::ApiUnavailable,
+            message: format!("not done within {} s: the API server is slow", LONGEST_LOOK.as_secs()),
+        };
+        tracing::warn!(cluster = %key, fault.message, "a look was cut short");
+        Looked { next: FIRST_RETRY, faults: vec![fault], early: true }
+    };
+    tokio::time::timeout(LONGEST_LOOK, look).await.unwrap_or_else(late)
 }
 
 /// None after a success.
@@ -256,6 +275,17 @@ impl identity::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_ends_although_the_server_does_not_answer() {
+        let key = ClusterKey { namespace: "voip".to_owned(), name: "office".to_owned() };
+        let looked = in_time(&key, std::future::pending()).await;
+        assert!(looked.early && looked.next == FIRST_RETRY);
+        assert_eq!(
+            looked.faults.iter().map(|it| it.reason).collect::<Vec<_>>(),
+            [FaultReason::ApiUnavailable]
+        );
+    }
 
     #[test]
     fn tries_again_more_and_more_seldom() {
