@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use kube::Client;
 use kube::runtime::applier;
 use kube::runtime::controller::{self, Action};
@@ -15,7 +15,8 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::MissedTickBehavior;
 use tower::timeout::TimeoutLayer;
 use voip_api::VoipCluster;
 use voip_plan::ReservedPorts;
@@ -236,19 +237,34 @@ async fn run_scope(context: Arc<Context>, mut ending: watch::Receiver<bool>) {
         woken.boxed(),
         controller::Config::default().concurrency(AT_ONCE),
     );
-    let mut looks = std::pin::pin!(looks);
-    let mut collect = tokio::time::interval(COLLECT);
+    // Beside each other: many ports to give back, or a server that is slow to take them, hold up no look.
+    let gone = Notify::new();
+    tokio::select! {
+        () = follow(looks, &context, &gone) => {}
+        () = collect(&gone, || orphans::collect(&context, unix_ms(OffsetDateTime::now_utc()))) => {}
+    }
+}
+
+/// Gives back ports of VoipClusters that are gone: now and then, and when one went.
+async fn collect<F: Future<Output = ()>>(gone: &Notify, give_back: impl Fn() -> F) {
+    let mut now_and_then = tokio::time::interval(COLLECT);
+    now_and_then.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let look = tokio::select! {
-            look = looks.next() => look,
-            _ = collect.tick() => {
-                orphans::collect(&context, unix_ms(OffsetDateTime::now_utc())).await;
-                continue;
-            }
-        };
-        let Some(look) = look else { break };
+        tokio::select! {
+            _ = now_and_then.tick() => {}
+            () = gone.notified() => now_and_then.reset(),
+        }
+        give_back().await;
+    }
+}
+
+type Look = Result<(ObjectRef<VoipCluster>, Action), controller::Error<Infallible, Infallible>>;
+
+async fn follow(looks: impl Stream<Item = Look>, context: &Context, went: &Notify) {
+    let mut looks = std::pin::pin!(looks);
+    while let Some(look) = looks.next().await {
         if let Err(controller::Error::ObjectNotFound(gone)) = look {
-            collect.reset_immediately();
+            went.notify_one();
             context.forget(&ClusterKey { namespace: gone.namespace.unwrap_or_default(), name: gone.name });
         }
         context.metrics.queue.set(context.scope.wakes.len() as u64);
@@ -259,4 +275,31 @@ async fn run_scope(context: Arc<Context>, mut ending: watch::Receiver<bool>) {
 
 fn reference(key: &ClusterKey) -> ObjectRef<VoipCluster> {
     ObjectRef::new(&key.name).within(&key.namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ports_are_given_back_at_once_when_a_cluster_went_and_else_every_thirty_seconds() {
+        let (gone, times, began) = (Notify::new(), Cell::new(0), tokio::time::Instant::now());
+        let seen = async {
+            for (at, expected) in [(1, 1), (29, 1), (31, 2), (41, 3), (69, 3), (72, 4)] {
+                tokio::time::sleep_until(began + Duration::from_secs(at)).await;
+                assert_eq!(times.get(), expected, "after {at} s");
+                if at == 31 {
+                    tokio::time::sleep_until(began + Duration::from_secs(40)).await;
+                    gone.notify_one();
+                }
+            }
+        };
+        let give_back = || async { times.set(times.get() + 1) };
+        tokio::select! {
+            () = seen => {}
+            () = collect(&gone, give_back) => unreachable!("it never ends"),
+        }
+    }
 }
