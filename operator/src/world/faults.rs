@@ -13,8 +13,8 @@ use voip_plan::status::Fault;
 #[derive(Clone, Default)]
 pub(super) struct Faults(Arc<Mutex<BTreeMap<String, (Instant, Fault)>>>);
 
-/// A watch that fails is tried again every 30 s at the latest.
-const REPEATED: Duration = Duration::from_secs(75);
+/// A watch that fails is tried again after 30 s and up to 30 s more at random, and a try may take another 30 s.
+const REPEATED: Duration = Duration::from_mins(2);
 
 impl Faults {
     /// Whether that is news.
