@@ -55,7 +55,6 @@ const SERVED: &[&str] = &[
     "list voipclusters.voip.dev",
     "watch dialplans.voip.dev",
     "list sipusers.voip.dev",
-    "patch voipclusters.voip.dev",
     "patch voipclusters.voip.dev --subresource=status",
     "update voipclusters.voip.dev --subresource=finalizers",
     "create pods",
@@ -71,6 +70,8 @@ const SERVED: &[&str] = &[
 
 /// Wherever it is served.
 const EVERYWHERE: &[&str] = &[
+    // A namespace that is being deleted has no Role any more, and its VoipClusters must lose their finalizer.
+    "patch voipclusters.voip.dev",
     "list nodes",
     "watch nodes",
     "create rtpportleases.voip.dev",

@@ -296,3 +296,29 @@ async fn refusals_are_told_and_do_not_hold_the_cluster_for_ever() {
     assert_eq!((ending, faults.len()), (Ending::Over, 2), "{faults:?}");
     assert_eq!(finalizers(&store), json!(["somebody.else/first"]));
 }
+
+/// As it is where only some namespaces are served and one of them is deleted: its Role is gone before its VoipCluster.
+#[tokio::test]
+async fn without_any_right_in_its_namespace_but_that_to_its_finalizers_the_cluster_ends() {
+    let store = server(&[lease(OURS, "c1")]);
+    let behind = store.clone();
+    let client = scripted(move |asked| {
+        let is_ours = [CLUSTER, LEASES].contains(&asked.path.as_str());
+        let answer = if is_ours {
+            behind.answer(&asked)
+        } else {
+            refusal(403, "Forbidden", "User \"o\" cannot do it to resource")
+        };
+        async move { answer }
+    });
+    let mut world = observed(&store, 60, vec![sip(true), pod("media", Component::Media, true)]);
+    world.media.insert("office-media".to_owned(), MediaWorkload::default());
+    let found = made(&store);
+    let (ending, faults) = end(&client, &world, &found).await;
+    assert_eq!(ending, Ending::Over);
+    assert!(
+        !faults.is_empty() && faults.iter().all(|fault| fault.reason == FaultReason::Forbidden),
+        "{faults:?}"
+    );
+    assert_eq!(finalizers(&store), json!(["somebody.else/first"]));
+}
