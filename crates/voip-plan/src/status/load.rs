@@ -19,7 +19,7 @@ pub(super) fn next(before: &LoadStatus, round: &Round<'_>) -> LoadStatus {
     }
 }
 
-/// None while no sip-node says anything, or there are none that could.
+/// None while no sip-node says anything although one is ready: one that is not takes no calls, and crashes perhaps.
 fn measured(round: &Round<'_>) -> Option<LoadStatus> {
     let reports = round.observed.reports.values().filter(|report| report.role == Role::SipNode);
     let add = |load: Option<LoadStatus>, (calls, registrations): (u32, u32)| {
@@ -29,7 +29,7 @@ fn measured(round: &Round<'_>) -> Option<LoadStatus> {
             registrations: load.registrations.saturating_add(registrations),
         })
     };
-    let none = round.observed.signaling.as_ref().is_none_or(|workload| workload.replicas == 0);
+    let none = round.observed.signaling.as_ref().is_none_or(|workload| workload.ready == 0);
     let start = none.then(LoadStatus::default);
     reports.map(|report| (report.calls, report.registrations)).fold(start, add)
 }

@@ -75,6 +75,9 @@ fn a_sip_node_that_says_nothing_changes_no_load() {
     let load = LoadStatus { active_calls: 3, registrations: 2 };
     let before = VoipClusterStatus { load: load.clone(), ..VoipClusterStatus::default() };
     assert_eq!(world.status(&before).load, load);
+    // It crashes again and again: nobody may call, and nothing must wait for its calls.
+    world.observed.signaling.as_mut().unwrap().ready = 0;
+    assert_eq!(world.status(&before).load, LoadStatus::default());
     world.observed.signaling = None;
     assert_eq!(world.status(&before).load, LoadStatus::default());
 }
