@@ -118,6 +118,10 @@ impl Witness {
 
     /// Ends the watch. No two leases ever shared a port, and of the leases whose ids begin with one of `still` none moved.
     pub fn found_no_overlap(mut self, still: &[String]) {
+        let ended = self.watch.try_wait().expect("the watch is our child");
+        assert!(ended.is_none(), "the witness stopped looking: {ended:?}");
+        let is_over = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
+        assert!(!is_over, "the witness did not understand kubectl");
         self.end();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(seen.versions > 0, "the witness saw no lease object");
