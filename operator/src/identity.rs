@@ -11,7 +11,7 @@ use voip_api::VoipCluster;
 use voip_grpc::tls::{Identity, TlsError};
 use voip_plan::Component;
 use voip_plan::objects::names;
-use voip_plan::status::EventToWrite;
+use voip_plan::status::{EventToWrite, Fault, FaultReason};
 
 use crate::apply::objects::Key;
 use crate::context::Context;
@@ -30,6 +30,24 @@ pub(crate) enum Error {
     /// What was made cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl Error {
+    /// As it is reported.
+    pub(crate) fn fault(&self) -> Fault {
+        let object = "Secrets with certificates and token".to_owned();
+        match self {
+            Self::Certificates(certificates::Error::Secret(error))
+            | Self::Token(secrets::Error::Secret(error)) => error.fault(format!("Secret {}", error.name())),
+            Self::Token(error) => error.fault(object),
+            Self::Certificates(_) | Self::Tls(_) => Fault {
+                object,
+                action: "apply".to_owned(),
+                reason: FaultReason::SecretUnusable,
+                message: self.to_string(),
+            },
+        }
+    }
 }
 
 /// The operator's certificate, and the Secrets as they were when it was made.
@@ -93,4 +111,27 @@ fn versions(cluster: &str, found: &BTreeMap<Key, Arc<DynamicObject>>) -> BTreeMa
         (name, secret.and_then(|secret| secret.resource_version()))
     };
     names.into_iter().map(version).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owned;
+
+    #[test]
+    fn what_lasts_is_told_from_what_passes() {
+        let reason = |error: owned::Error| {
+            let fault = Error::from(certificates::Error::from(error)).fault();
+            (fault.object, fault.reason)
+        };
+        let object = "Secret office-ca".to_owned();
+        let unfit = reason(owned::Error::Unfit("office-ca".to_owned()));
+        assert_eq!(unfit, (object.clone(), FaultReason::SecretUnusable));
+        let former = reason(owned::Error::Former("office-ca".to_owned()));
+        assert_eq!(former, (object.clone(), FaultReason::Conflict));
+        let foreign = reason(owned::Error::Foreign("office-ca".to_owned()));
+        assert_eq!(foreign, (object, FaultReason::ForeignObject));
+        let lost = secrets::Error::NoKey { secret: "office-api".to_owned(), key: "token" };
+        assert_eq!(Error::from(lost).fault().reason, FaultReason::SecretUnusable);
+    }
 }

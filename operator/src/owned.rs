@@ -10,7 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
 
+use voip_plan::status::{Fault, FaultReason};
+
 use crate::CLUSTER_LABEL;
+use crate::fault::fault;
 
 /// What is in a Secret, by key.
 pub type Data = BTreeMap<String, Vec<u8>>;
@@ -44,6 +47,28 @@ pub enum Error {
         /// The answer.
         source: kube::Error,
     },
+}
+
+impl Error {
+    /// Name of the Secret.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::NoOwner(name) | Self::Foreign(name) | Self::Former(name) => name,
+            Self::Contended(name) | Self::Unfit(name) | Self::Api { name, .. } => name,
+        }
+    }
+
+    /// As it is reported; `object` is kind and name.
+    pub(crate) fn fault(&self, object: String) -> Fault {
+        let reason = match self {
+            Self::Api { source, .. } => return fault(object, "apply", source),
+            Self::Foreign(_) => FaultReason::ForeignObject,
+            // They pass.
+            Self::Former(_) | Self::Contended(_) => FaultReason::Conflict,
+            Self::NoOwner(_) | Self::Unfit(_) => FaultReason::SecretUnusable,
+        };
+        Fault { object, action: "apply".to_owned(), reason, message: self.to_string() }
+    }
 }
 
 /// A Secret that fits.

@@ -245,33 +245,6 @@ pub(crate) fn unix_ms(now: OffsetDateTime) -> u64 {
     u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
 }
 
-impl identity::Error {
-    fn fault(&self) -> Fault {
-        use crate::owned::Error as Owned;
-        let of = |error: &Owned| match error {
-            Owned::Api { name, source } => Some(fault(format!("Secret {name}"), "apply", source)),
-            Owned::Foreign(name) => Some(Fault {
-                object: format!("Secret {name}"),
-                action: "apply".to_owned(),
-                reason: FaultReason::ForeignObject,
-                message: error.to_string(),
-            }),
-            Owned::NoOwner(_) | Owned::Former(_) | Owned::Contended(_) | Owned::Unfit(_) => None,
-        };
-        let known = match self {
-            Self::Certificates(crate::certificates::Error::Secret(error))
-            | Self::Token(crate::secrets::Error::Secret(error)) => of(error),
-            Self::Certificates(_) | Self::Token(_) | Self::Tls(_) => None,
-        };
-        known.unwrap_or_else(|| Fault {
-            object: "Secrets with certificates and token".to_owned(),
-            action: "apply".to_owned(),
-            reason: FaultReason::Conflict,
-            message: self.to_string(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

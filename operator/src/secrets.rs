@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 use voip_api::{SipUser, VoipCluster};
 use voip_plan::SecretValue;
+use voip_plan::status::{Fault, FaultReason};
 
 use crate::owned::{self, Data, OwnedSecrets};
 
@@ -44,6 +45,21 @@ pub enum Error {
     /// The kernel gave no randomness.
     #[error("randomness: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+impl Error {
+    /// As it is reported; `object` is kind and name. Only people mend a Secret that lost a key.
+    pub(crate) fn fault(&self, object: String) -> Fault {
+        match self {
+            Self::Secret(error) => error.fault(object),
+            Self::NoKey { .. } | Self::Random(_) => Fault {
+                object,
+                action: "apply".to_owned(),
+                reason: FaultReason::SecretUnusable,
+                message: self.to_string(),
+            },
+        }
+    }
 }
 
 /// Name of the Secret with the generated password of a user.

@@ -12,10 +12,9 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use voip_api::SipUser;
 use voip_plan::SecretValue;
-use voip_plan::status::{Fault, FaultReason};
+use voip_plan::status::Fault;
 
 use crate::apply::objects::Key;
-use crate::fault::fault;
 use crate::{owned, secrets};
 
 /// How many Secrets are made or read at a time.
@@ -59,6 +58,11 @@ impl Referred {
         }
     }
 
+    /// What nobody asks for any more goes.
+    fn forget_unasked(&self, resync: Duration) {
+        self.kept().retain(|_, read| read.asked.elapsed() < resync.saturating_mul(FORGOTTEN));
+    }
+
     /// The values; none: it is not there. What cannot be read now is as it was before: an API server that is away for a
     /// moment takes no user away.
     async fn get(
@@ -82,9 +86,7 @@ impl Referred {
     }
 
     fn is_fresh(&self, key: &(String, String), resync: Duration) -> bool {
-        let mut kept = self.kept();
-        kept.retain(|_, read| read.asked.elapsed() < resync.saturating_mul(FORGOTTEN));
-        kept.get_mut(key).is_some_and(|read| {
+        self.kept().get_mut(key).is_some_and(|read| {
             read.asked = Instant::now();
             read.is_fresh(resync)
         })
@@ -121,10 +123,10 @@ pub(crate) async fn passwords(
     resync: Duration,
 ) -> Passwords {
     let mut known = Passwords::default();
-    let mut missing = Vec::new();
+    let (mut names, mut missing) = (BTreeSet::new(), Vec::new());
     for user in users {
         match (&user.spec.password_secret_ref, told(user, found)) {
-            (Some(reference), _) => drop(known.secrets.insert(reference.name.clone(), Values::new())),
+            (Some(reference), _) => drop(names.insert(reference.name.clone())),
             (None, Some(password)) => drop(known.generated.insert(user.name_any(), password)),
             (None, None) => missing.push(user),
         }
@@ -146,9 +148,14 @@ pub(crate) async fn passwords(
             }
         }
     }
-    let names: Vec<String> = std::mem::take(&mut known.secrets).into_keys().collect();
-    for name in names {
-        match referred.get(client, (namespace, &name), resync).await {
+    referred.forget_unasked(resync);
+    let read = |name: String| async move {
+        let values = referred.get(client, (namespace, &name), resync).await;
+        (name, values)
+    };
+    let mut reads = stream::iter(names.into_iter().map(read)).buffer_unordered(AT_A_TIME);
+    while let Some((name, values)) = reads.next().await {
+        match values {
             Ok(Some(values)) => drop(known.secrets.insert(name, values)),
             Ok(None) => {}
             Err((error, last)) => {
@@ -189,22 +196,7 @@ fn told(user: &SipUser, found: &BTreeMap<Key, Arc<DynamicObject>>) -> Option<Sec
 }
 
 fn refused(name: &str, error: &secrets::Error) -> Fault {
-    let object = format!("Secret {name}");
-    match error {
-        secrets::Error::Secret(owned::Error::Api { source, .. }) => fault(object, "apply", source),
-        secrets::Error::Secret(owned::Error::Foreign(_)) => Fault {
-            object,
-            action: "apply".to_owned(),
-            reason: FaultReason::ForeignObject,
-            message: error.to_string(),
-        },
-        other => Fault {
-            object,
-            action: "apply".to_owned(),
-            reason: FaultReason::Conflict,
-            message: other.to_string(),
-        },
-    }
+    error.fault(format!("Secret {name}"))
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ pub enum FaultReason {
     QuotaExceeded,
     /// An object of this name belongs to somebody else.
     ForeignObject,
+    /// A Secret that the operator makes lacks something, or cannot be made.
+    SecretUnusable,
     /// Somebody else wrote at the same time.
     Conflict,
     /// The definition of a resource is not the one of this release.
@@ -84,6 +86,7 @@ impl FaultReason {
             Self::Forbidden => "Forbidden",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::ForeignObject => "ForeignObject",
+            Self::SecretUnusable => "SecretUnusable",
             Self::Conflict => "Conflict",
             Self::CrdInvalid => "CrdInvalid",
             Self::ApiUnavailable => "ApiUnavailable",

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use tokio::sync::Semaphore;
+use voip_plan::status::FaultReason;
+
 use super::*;
 use crate::testing::Store;
 
@@ -52,6 +55,27 @@ async fn what_was_read_is_not_asked_for_again_until_it_changes() {
 }
 
 #[tokio::test]
+async fn many_secrets_are_read_at_a_time() {
+    let under_way = Arc::new(Semaphore::new(0));
+    let turns = Arc::clone(&under_way);
+    let client = crate::testing::scripted(move |asked| {
+        let turns = Arc::clone(&turns);
+        async move {
+            // Nobody is answered before all of them have asked.
+            turns.add_permits(1);
+            drop(turns.acquire_many(u32::try_from(AT_A_TIME).unwrap()).await);
+            (200, json!({"metadata": {"name": asked.path}}))
+        }
+    });
+    let users: Vec<SipUser> =
+        (0..AT_A_TIME).map(|at| referring(&format!("u{at}"), &format!("s{at}"))).collect();
+    let (referred, found) = (Referred::default(), BTreeMap::new());
+    let known = passwords(&client, &referred, ("voip", &users), &found, RESYNC);
+    let known = tokio::time::timeout(Duration::from_secs(10), known).await.expect("all at a time");
+    assert_eq!((known.secrets.len(), known.faults), (AT_A_TIME, vec![]));
+}
+
+#[tokio::test]
 async fn a_generated_secret_that_a_watch_told_is_not_asked_for() {
     let store = Store::default();
     let alice = user("alice", &json!({}));
@@ -77,6 +101,21 @@ async fn one_secret_that_fails_leaves_the_others() {
         [FaultReason::ForeignObject]
     );
     assert!(known.generated.contains_key("bob"));
+}
+
+#[tokio::test]
+async fn a_generated_secret_without_its_password_is_for_people_to_mend() {
+    let (store, users) = (Store::default(), [user("alice", &json!({}))]);
+    of(&store, &Referred::default(), &users).await;
+    let path = "/api/v1/namespaces/voip/secrets/alice-sip";
+    let mut emptied = store.object(path).unwrap();
+    emptied["data"] = json!({});
+    store.put(path, emptied);
+    let known = of(&store, &Referred::default(), &users).await;
+    assert_eq!(
+        known.faults.iter().map(|fault| fault.reason).collect::<Vec<_>>(),
+        [FaultReason::SecretUnusable]
+    );
 }
 
 #[tokio::test]

@@ -160,6 +160,9 @@ pub(super) const CASES: [Case; 36] = [
     case("Degraded", "ApiUnavailable", "etcdserver: request timed out", true, |world| {
         world.fault("ConfigMap office-sip-v1", FaultReason::ApiUnavailable, "etcdserver: request timed out");
     }),
+    case("Degraded", "SecretUnusable", "it does not fit", true, |world| {
+        world.fault("Secret office-sip-mtls", FaultReason::SecretUnusable, "it does not fit");
+    }),
     case("DialplanLoaded", "PartlyLoaded", "0 of 1", true, |world| world.sip_report().documents.clear()),
     case("DialplanLoaded", "Rejected", "unknown field", true, |world| {
         world.sip_report().documents.clear();
