@@ -24,6 +24,7 @@ use crate::world::{OWNED, Scope, Shared};
 use crate::{CLUSTER_LABEL, ClusterKey};
 
 pub mod lost_leases;
+pub(crate) mod unheard;
 
 /// One VoipCluster and everything about it, as it was last told.
 pub struct Sight {
@@ -76,7 +77,7 @@ pub fn sight(
     observed.signaling = one("Deployment").and_then(parse::<Deployment>).map(|it| workloads::workload(&it));
     observed.service = one("Service").and_then(parse::<Service>).map(|it| workloads::service(&it));
     let held = sets(&found).filter_map(|(_, set)| lease_of(set));
-    observed.ended = ended(&uid, &observed, held.chain(made.iter().cloned()).collect());
+    observed.ended = ended(&uid, &observed, &held.chain(made.iter().cloned()).collect());
     Sight {
         cluster: Arc::clone(cluster),
         users: of_cluster(scope.users.within(&namespace, |user| user.spec.cluster_ref.name == name)),
@@ -156,8 +157,8 @@ fn mode<'a>(
 }
 
 /// `kept`: leases of DaemonSets, whosesoever they are: their pods may use the ports.
-fn ended(uid: &str, observed: &Observed, kept: BTreeSet<LeaseKey>) -> BTreeSet<LeaseKey> {
-    leases::ended(uid, &observed.leases, &observed.pods, &kept, &observed.nodes)
+fn ended(uid: &str, observed: &Observed, kept: &BTreeSet<LeaseKey>) -> BTreeSet<LeaseKey> {
+    leases::ended(uid, &observed.leases, &observed.pods, kept, &observed.nodes)
 }
 
 fn previous(found: &BTreeMap<Key, Arc<DynamicObject>>, cluster: &str) -> Option<SipDocument> {
