@@ -65,7 +65,7 @@ its pod has everything. **In production name the namespaces:** `--set watchNames
 only, by a Role in each. A namespace must exist before it is named.
 
 In any case it reads nodes and never writes them, and reads and writes RtpPortLeases everywhere, because ports belong to nodes.
-It has no wildcard and no right to roles, namespaces or `pods/exec`. It may create pods since it learns by dry-run which
+Everywhere it may patch VoipClusters, for their finalizer: a namespace that is being deleted loses its Role first. It has no wildcard and no right to roles, namespaces or `pods/exec`. It may create pods since it learns by dry-run which
 network mode a namespace admits. It reads its own four CRDs: while one of them is missing or lacks a field, because it was
 edited or an older one was applied, everything stays as it is, and `Degraded` (`CrdInvalid`) or an event names the field.
 
