@@ -157,6 +157,14 @@ impl Sessions {
         programs.filter_map(|(pod, program)| Some((pod.clone(), program.heard.fresh()?))).collect()
     }
 
+    /// Programs of a cluster that are dialled again and again and were not heard for 30 s, by name of the pod.
+    pub fn silent(&self, cluster: &ClusterKey) -> BTreeMap<String, SocketAddr> {
+        let clusters = self.clusters();
+        let programs = clusters.get(cluster).into_iter().flat_map(|kept| &kept.programs);
+        let silent = programs.filter(|(_, program)| program.heard.is_silent());
+        silent.map(|(pod, program)| (pod.clone(), program.target.address)).collect()
+    }
+
     /// Tells a program, now and again in each new session, until another order replaces this one. What stands already
     /// is not said again. A pod that [`Sessions::keep`] was not given is not told.
     pub fn order(&self, cluster: &ClusterKey, pod: &str, order: NodeOrder) {

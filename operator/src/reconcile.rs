@@ -22,6 +22,7 @@ use crate::act::{act, act_on_nodes};
 use crate::context::Context;
 use crate::fault::fault;
 use crate::finalizer::{Deletion, Ending};
+use crate::observe::unheard::unheard;
 use crate::observe::{Sight, sight};
 use crate::users::passwords;
 use crate::{ClusterKey, identity, node_admin, report};
@@ -132,7 +133,8 @@ async fn look(cluster: &Arc<VoipCluster>, context: &Context) -> Looked {
     Looked { next: context.settings.resync.min(renewal).min(due).min(again), faults, early: false }
 }
 
-/// What watches and programs tell, and when a certificate is to be renewed.
+/// What watches and programs tell, and when to look again: for a certificate that is to be renewed, or a program that
+/// should be heard by then.
 async fn observe(
     context: &Context,
     cluster: &Arc<VoipCluster>,
@@ -160,7 +162,9 @@ async fn observe(
         Err(error) => faults.push(error.fault()),
     }
     seen.observed.reports = context.sessions.reports(&key);
-    (seen, renewal)
+    let (unheard, next) = unheard(&seen.pods, context.sessions.silent(&key), unix_ms(now));
+    seen.observed.unheard = unheard;
+    (seen, renewal.min(next))
 }
 
 /// Sees to it that the VoipCluster does not go before its calls are over.

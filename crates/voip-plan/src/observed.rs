@@ -1,7 +1,7 @@
 //! The world as it was found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use voip_api::{PORT_SPACE_LABEL, PortSpace, PortSpaceType, RtpPortLease, TaintEffect};
 use voip_contract::node_admin::NodeReport;
@@ -49,6 +49,8 @@ pub struct Observed {
     pub service: Option<SignalingService>,
     /// What programs last said of themselves, by name of the pod; nothing that is older than a few seconds.
     pub reports: BTreeMap<String, NodeReport>,
+    /// Programs that should have been heard for a while and were not, by name of the pod; where they are dialled.
+    pub unheard: BTreeMap<String, SocketAddr>,
     /// Unix time, milliseconds.
     pub now_ms: u64,
 }
@@ -70,6 +72,7 @@ impl Observed {
             signaling: None,
             service: None,
             reports: BTreeMap::new(),
+            unheard: BTreeMap::new(),
             now_ms,
         }
     }

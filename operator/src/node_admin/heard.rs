@@ -12,22 +12,28 @@ use crate::node_admin::bell::{Bell, Urgency};
 /// Programs report once a second. What is older than this is not known any more.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
 
+/// A program that is dialled again and again is heard within seconds of its start.
+const SILENT: Duration = Duration::from_secs(30);
+
 /// The newest report of one program.
 pub(super) struct Heard {
     cluster: ClusterKey,
     bell: Arc<Bell>,
     last: Mutex<Option<(Instant, NodeReport)>>,
+    /// When the newest report came, or else when somebody began to listen.
+    since: Mutex<Instant>,
 }
 
 impl Heard {
     pub(super) fn new(cluster: ClusterKey, bell: Arc<Bell>) -> Self {
-        Self { cluster, bell, last: Mutex::new(None) }
+        Self { cluster, bell, last: Mutex::new(None), since: Mutex::new(Instant::now()) }
     }
 
     /// The program reports.
     pub(super) fn hear(&self, report: NodeReport) {
         let urgency = self.last().as_ref().map_or(Some(Urgency::Change), |(_, before)| news(before, &report));
         *self.last() = Some((Instant::now(), report));
+        *self.since() = Instant::now();
         if let Some(urgency) = urgency {
             self.bell.ring(&self.cluster, urgency);
         }
@@ -46,8 +52,22 @@ impl Heard {
         last.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, report)| report.clone())
     }
 
+    /// Whether nothing was heard for so long that something is wrong.
+    pub(super) fn is_silent(&self) -> bool {
+        self.since().elapsed() >= SILENT
+    }
+
+    /// Nothing was heard for so long: somebody should look.
+    pub(super) fn complain(&self) {
+        self.bell.ring(&self.cluster, Urgency::Change);
+    }
+
     pub(super) fn cluster(&self) -> &ClusterKey {
         &self.cluster
+    }
+
+    fn since(&self) -> MutexGuard<'_, Instant> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(Instant, NodeReport)>> {
@@ -106,6 +126,17 @@ mod tests {
         assert!(wakes.recv().await.is_some());
         heard.age();
         assert!(tokio::time::timeout(Duration::from_mins(1), wakes.recv()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_is_silent_after_thirty_seconds_without_a_report() {
+        let heard = silence();
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(!heard.is_silent());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(heard.is_silent());
+        heard.hear(report(0));
+        assert!(!heard.is_silent());
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) struct Session {
 impl Session {
     /// Dials and listens, for ever.
     pub(super) async fn run(mut self) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut told) = (FIRST_PAUSE, false);
         loop {
             let over = match self.dial().await {
                 Ok(session) => self.listen(session).await,
@@ -62,11 +62,20 @@ impl Session {
             }
             let cluster = self.heard.cluster();
             tracing::debug!(%cluster, pod = self.target.pod, address = %self.target.address, %over, "no session");
+            told = self.heard.is_silent() && (told || self.complain(&over));
             self.heard.age();
             sleep(shortened(pause)).await;
             self.heard.age();
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Says once that nothing is heard. A single failure is no news: programs end and start.
+    fn complain(&self, over: &Over) -> bool {
+        let (cluster, address) = (self.heard.cluster(), self.target.address);
+        tracing::warn!(%cluster, pod = self.target.pod, %address, %over, "the program is not heard");
+        self.heard.complain();
+        true
     }
 
     async fn dial(&self) -> Result<AdminSession, Over> {

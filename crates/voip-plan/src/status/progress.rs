@@ -8,7 +8,7 @@ use super::signaling::waiting;
 use super::{Fault, FaultReason, Round, first_of};
 use crate::objects::users::buckets;
 use crate::objects::{BUCKET_BYTES, BUCKETS};
-use crate::observed::Component;
+use crate::observed::{Component, Observed};
 use crate::plan::{Order, Plan};
 use crate::problem::Reason;
 
@@ -95,6 +95,9 @@ pub(super) fn degraded(after: &VoipClusterStatus, round: &Round<'_>) -> Finding 
     if let Some((reason, message)) = plan_shortage(round).or_else(|| pods_that_fail(round)) {
         return so(reason, message);
     }
+    if let Some(message) = unheard(round) {
+        return so("Unheard", message);
+    }
     if let Some(message) = rejected(round) {
         return so("ConfigRejected", message);
     }
@@ -116,6 +119,21 @@ fn pods_that_fail(round: &Round<'_>) -> Option<(&'static str, String)> {
         let text = waiting(pods(), Component::Media, "media-nodes do not start");
         ("PoolShort", text)
     })
+}
+
+/// Programs that run and do not answer. Where none answers it may be that no program runs at all, as on simulated nodes,
+/// so only the log speaks then.
+fn unheard(round: &Round<'_>) -> Option<String> {
+    let Observed { unheard, reports, .. } = round.observed;
+    if unheard.is_empty() || reports.is_empty() {
+        return None;
+    }
+    let lines =
+        unheard.iter().map(|(pod, address)| format!("pod {pod} runs and does not answer at {address}"));
+    Some(format!(
+        "{}: it cannot be drained, and its calls are not counted: let the operator's pods reach that TCP port",
+        first_of(lines)
+    ))
 }
 
 /// Documents that a program refused, or that cannot be written as a whole.

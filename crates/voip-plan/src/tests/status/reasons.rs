@@ -24,7 +24,7 @@ const fn case(
     Case { spoil, kind, reason, says, ready }
 }
 
-pub(super) const CASES: [Case; 36] = [
+pub(super) const CASES: [Case; 38] = [
     case("Accepted", "InvalidSpec", "spec.network.portRange", false, |world| {
         world.spec(json!({"network": {"portRange": "7-9"}}));
     }),
@@ -151,6 +151,11 @@ pub(super) const CASES: [Case; 36] = [
         world.media().take(1).for_each(|pod| (pod.ready, pod.trouble) = (false, "OOMKilled".to_owned()));
     }),
     case("Degraded", "NodeLost", "node w2", true, |world| lose(world, "w2")),
+    case("Degraded", "Unheard", "at 192.0.2.1:29998", true, |world| {
+        let Some(name) = world.media().next().map(|pod| pod.name.clone()) else { return };
+        world.observed.reports.remove(&name);
+        world.observed.unheard.insert(name, "192.0.2.1:29998".parse().unwrap());
+    }),
     case("Degraded", "ConfigRejected", "unknown field", true, |world| {
         world.sip_report().rejected.push("sip.json: unknown field".to_owned());
     }),
@@ -219,6 +224,14 @@ fn each_reason_has_a_row_in_the_docs() {
         let name = format!("`{}`", case.reason);
         assert!(rows.iter().any(|row| row.contains(&name)), "{}: {name}", case.kind);
     }
+}
+
+#[test]
+fn where_no_program_is_heard_there_may_be_none() {
+    let mut world = healthy();
+    world.observed.reports.clear();
+    world.observed.unheard.insert("p".to_owned(), "192.0.2.1:29998".parse().unwrap());
+    assert_eq!(condition(&world.status(&VoipClusterStatus::default()), "Degraded"), ("False", "Healthy"));
 }
 
 #[test]
