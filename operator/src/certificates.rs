@@ -44,6 +44,8 @@ pub struct Certificates {
     pub operator: Leaf,
     /// When to ensure them again at the latest.
     pub renew_at: OffsetDateTime,
+    /// When the first of the programs' certificates ends.
+    pub ends: OffsetDateTime,
     /// Names of the Secrets in which programs have a new certificate in place of another one.
     pub rotated: Vec<String>,
 }
@@ -58,11 +60,17 @@ pub async fn ensure(
     let secrets = OwnedSecrets::of(client, cluster, &name)?;
     let authority = authority(&secrets, &name, now).await?;
     let operator = authority.leaf(Role::Operator, now, OPERATOR_LIFETIME)?;
-    let mut made = Certificates { operator, renew_at: now + OPERATOR_LIFETIME / 2, rotated: Vec::new() };
+    let mut made = Certificates {
+        operator,
+        renew_at: now + OPERATOR_LIFETIME / 2,
+        ends: now + LEAF_LIFETIME,
+        rotated: Vec::new(),
+    };
     for (component, role) in [(Component::Signaling, Role::SipNode), (Component::Media, Role::MediaNode)] {
         let secret = names::certificate(&name, component);
         let settled = leaf(&secrets, &secret, &authority, role, now).await?;
         made.renew_at = made.renew_at.min(settled.value);
+        made.ends = made.ends.min(settled.value + (LEAF_LIFETIME - LEAF_RENEWAL));
         made.rotated.extend(settled.replaced.then_some(secret));
     }
     Ok(made)

@@ -117,6 +117,7 @@ impl Context {
     /// The VoipCluster is gone.
     pub(crate) fn forget(&self, cluster: &ClusterKey) {
         self.sessions.forget(cluster);
+        self.metrics.forget(cluster);
         self.memories().remove(cluster);
     }
 

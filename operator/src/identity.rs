@@ -55,6 +55,7 @@ impl Error {
 pub(crate) struct Held {
     identity: Identity,
     renew_at: OffsetDateTime,
+    ends: OffsetDateTime,
     versions: BTreeMap<String, Option<String>>,
 }
 
@@ -62,6 +63,11 @@ impl Held {
     /// What programs of this VoipCluster trust.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// When the first certificate of the programs ends.
+    pub(crate) fn ends(&self) -> OffsetDateTime {
+        self.ends
     }
 
     /// When to ensure again.
@@ -93,7 +99,7 @@ pub(crate) async fn ensure(
     let leaf = made.operator;
     let identity =
         Identity::from_pem(leaf.certificate.as_bytes(), leaf.key.as_bytes(), leaf.trust.as_bytes())?;
-    let held = Held { identity, renew_at: made.renew_at, versions };
+    let held = Held { identity, renew_at: made.renew_at, ends: made.ends, versions };
     context.memory(&key, |memory| memory.identity = Some(held.clone()));
     Ok(held)
 }

@@ -54,6 +54,7 @@ struct Looked {
 /// Looks at `cluster` and says when to look again.
 pub async fn reconcile(cluster: Arc<VoipCluster>, context: Arc<Context>) -> Result<Action, Infallible> {
     let (key, started) = (ClusterKey::of(&cluster), Instant::now());
+    context.metrics.begins(&key);
     let looked = Box::pin(in_time(&key, look(&cluster, &context))).await;
     context.metrics.reconciled(started.elapsed(), &looked.faults);
     let (retry, expected) = context.memory(&key, |memory| {
@@ -154,6 +155,7 @@ async fn observe(
     match identity::ensure(context, cluster, &seen.found, now).await {
         Ok(held) => {
             renewal = until(held.renew_at(), now);
+            context.metrics.certificates_end(&key, held.ends());
             let ports: HashMap<&str, u16> = seen.pods.iter().filter_map(|pod| control_port(pod)).collect();
             let port = |pod: &voip_plan::Pod| ports.get(pod.name.as_str()).copied();
             let targets = node_admin::targets(&seen.observed.pods, port);

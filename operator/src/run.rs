@@ -145,7 +145,7 @@ async fn lead(
             _ = ending.wait_for(|over| *over) => break,
         };
         tracing::info!(epoch = epoch.0, "leading");
-        metrics.leader.set(1);
+        metrics.leads(true);
         let settings = Settings {
             release: Release {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -166,7 +166,7 @@ async fn lead(
                 false
             }
         };
-        metrics.leader.set(0);
+        metrics.leads(false);
         if over {
             break;
         }
@@ -227,7 +227,11 @@ async fn run_scope(context: Arc<Context>, mut ending: watch::Receiver<bool>) {
         let woken = wakes.next().await;
         Some((stream::iter(woken), wakes))
     });
-    let woken = woken.flatten().map(|key| Ok::<_, Infallible>(reference(&key)));
+    let metrics = context.metrics.clone();
+    let woken = woken.flatten().map(move |key| {
+        metrics.waits(&key);
+        Ok::<_, Infallible>(reference(&key))
+    });
     let woken = woken.take_until(async move { drop(ending.wait_for(|over| *over).await) });
     let looks = applier(
         |cluster, context| Box::pin(reconcile(cluster, context)),
@@ -267,7 +271,6 @@ async fn follow(looks: impl Stream<Item = Look>, context: &Context, went: &Notif
             went.notify_one();
             context.forget(&ClusterKey { namespace: gone.namespace.unwrap_or_default(), name: gone.name });
         }
-        context.metrics.queue.set(context.scope.wakes.len() as u64);
         let leases = context.shared.leases.all();
         context.metrics.leases.set(leases.iter().map(|object| object.spec.leases.len() as u64).sum());
     }

@@ -33,16 +33,6 @@ impl Wakes {
         self.inner.changed.notify_one();
     }
 
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.waiting().len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting().is_empty()
-    }
-
     /// Waits for the first, and a moment more for others.
     pub async fn next(&self) -> BTreeSet<ClusterKey> {
         loop {

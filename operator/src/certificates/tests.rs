@@ -60,7 +60,7 @@ async fn nothing_is_written_until_a_leaf_is_sixty_days_old() {
     let almost = start() + Duration::days(60) - Duration::seconds(1);
     let again = ensure(&store.client(), &office(), almost).await.expect("kept");
     assert_eq!((store.writes(), stored(&store, SIP)), (3, before.clone()));
-    assert_eq!(again.renew_at, start() + Duration::days(60));
+    assert_eq!((again.renew_at, again.ends), (start() + Duration::days(60), start() + Duration::days(90)));
     assert_eq!(again.rotated, [""; 0]);
     let renewed = ensure(&store.client(), &office(), start() + Duration::days(60)).await.expect("renewed");
     assert_eq!(renewed.rotated, ["office-sip-mtls", "office-media-mtls"]);
