@@ -220,6 +220,7 @@ fn cluster_b_leases_keep_out_of_node_ports_and_of_ports_that_others_hold() {
     // 29000-29999 is left of it: node ports begin at 30000. 50 calls need 256 ports of a row.
     let office =
         Office::open(&namespace, "office", &everywhere(&nodes, &json!({"portRange": "29000-32767"})));
+    office.until_condition("PortsAllocated", "True Allocated", SOON);
     office.until_pods_have_their_leases(SOON);
     let spans = held_spans(&office.prefix());
     let rtp = spans.values().next().expect("one lease")[0];
