@@ -92,13 +92,17 @@ Kubernetes that is there: voipctl kube plan FILE
 Examples:
   voipctl plan examples/quickstart.yaml
   voipctl plan office.yaml --address 192.168.1.10
-  voipctl plan office.yaml -o yaml")]
+  voipctl plan office.yaml -o yaml
+  voipctl plan office.yaml --cluster      as kubectl voip plan office.yaml")]
 pub(crate) struct PlanArgs {
     /// What to plan for; - for standard input
     pub(crate) file: PathBuf,
     /// Address of this machine that phones reach [default: 127.0.0.1]
     #[arg(long, value_name = "IP", conflicts_with = "output")]
     pub(crate) address: Option<IpAddr>,
+    /// Plan for the Kubernetes that kubectl speaks to, as far as its rights go
+    #[arg(long, conflicts_with = "address")]
+    pub(crate) cluster: bool,
     /// Print the Kubernetes objects
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<PlanOutput>,

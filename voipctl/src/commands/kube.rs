@@ -6,9 +6,11 @@ mod nodes;
 mod plan;
 mod status;
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::cli::kube::{KubeArgs, KubeCommand};
+use crate::cli::PlanOutput;
+use crate::cli::kube::{KubeArgs, KubeCommand, PlanArgs, Reach};
 use crate::failure::Failure;
 use crate::kubernetes::kubectl::Kubectl;
 
@@ -22,6 +24,11 @@ pub(crate) fn run(args: &KubeArgs) -> Result<(), Failure> {
         KubeCommand::Calls(args) => until_signal(calls::run(&kubectl, args)),
         KubeCommand::Drain(args) => until_signal(drain::run(&kubectl, args)),
     }
+}
+
+/// `voipctl plan FILE --cluster`: in the current context, and the namespace of that.
+pub(crate) fn plan_with_context(file: &Path, output: Option<PlanOutput>) -> Result<(), Failure> {
+    plan::run(&Kubectl::new(&Reach::default()), &PlanArgs { file: file.to_owned(), output })
 }
 
 /// A command that has a child: a signal ends the command rather than this process, and with it the child.

@@ -7,6 +7,7 @@ use voip_plan::objects::{Release, render};
 use voip_plan::{AddressSource, NetworkMode, NetworkReason, Plan};
 
 use crate::cli::{PlanArgs, PlanOutput};
+use crate::commands::kube;
 use crate::commands::up::check_address;
 use crate::failure::Failure;
 use crate::planned::{Generated, Planned, World, plan_file};
@@ -14,6 +15,9 @@ use crate::show;
 
 /// Runs the command.
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
+    if args.cluster {
+        return kube::plan_with_context(&args.file, args.output);
+    }
     if let Some(address) = args.address {
         check_address(address).map_err(Failure::input)?;
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fake_kubectl::Kubectl;
-use super::harness::Finished;
+use super::harness::{Finished, voipctl};
 use super::kube::list;
 
 const OFFICE: &str = "apiVersion: voip.dev/v1alpha1
@@ -96,6 +96,19 @@ fn the_plan_is_for_the_nodes_and_users_that_are_there() {
         ],
     );
     assert!(!kubectl.asked().iter().any(|line| line.contains("secrets")), "{:?}", kubectl.asked());
+}
+
+#[test]
+fn voipctl_plans_for_the_kubernetes_of_the_context_as_the_plugin_does() {
+    let kubectl = empty(Kubectl::new().refuses(NODES, &forbidden("list", "nodes")));
+    let plugin = plan(&kubectl, &[]);
+    let file = kubectl.path("office.yaml");
+    let path = format!("{}:/usr/bin:/bin", file.parent().unwrap().display());
+    let mut command = voipctl();
+    command.args(["plan", file.to_str().unwrap(), "--cluster"]).env("PATH", path);
+    let said = Finished::of(&mut command);
+    assert_eq!((said.code, &said.out), (Some(0), &plugin.out), "{said:?}");
+    assert_says(&said.out, &["not seen: cannot list nodes"]);
 }
 
 #[test]
