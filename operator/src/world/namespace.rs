@@ -176,13 +176,23 @@ fn watch_owned(
         api,
         config: Config::default().labels(CLUSTER_LABEL),
         strip: strip::<DynamicObject>,
-        mark: every_version,
+        mark: if kind == "DaemonSet" { set_mark } else { every_version },
     };
     build.watch(watched, &resource, (labelled, || ()))
 }
 
 fn labelled<K: Resource>(object: &K) -> Option<String> {
     object.labels().get(CLUSTER_LABEL).cloned()
+}
+
+/// Its controller writes the status whenever a pod of it changes; what counts of that is told by the watch of pods.
+fn set_mark(set: &DynamicObject) -> u64 {
+    let it = &set.metadata;
+    let (labels, annotations, owners) = (&it.labels, &it.annotations, &it.owner_references);
+    mark_of(format!(
+        "{:?} {:?} {:?} {labels:?} {annotations:?} {owners:?}",
+        it.uid, it.generation, it.deletion_timestamp
+    ))
 }
 
 /// What the status says is our own writing.
@@ -202,4 +212,27 @@ fn cluster_mark(cluster: &VoipCluster) -> u64 {
 fn spec_mark<K: Resource>(object: &K) -> u64 {
     let metadata = object.meta();
     mark_of(format!("{:?} {:?} {:?}", metadata.uid, metadata.generation, metadata.deletion_timestamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_daemon_set_is_looked_at_when_something_else_than_its_status_changed() {
+        let object = |generation: u32, labels: &Value, status: &Value| -> DynamicObject {
+            serde_json::from_value(json!({
+                "apiVersion": "apps/v1", "kind": "DaemonSet", "status": status,
+                "metadata": {"name": "d", "uid": "u", "generation": generation, "labels": labels},
+            }))
+            .unwrap()
+        };
+        let mark = |generation, labels, status| set_mark(&object(generation, &labels, &status));
+        let before = mark(1, json!({"a": "b"}), json!({}));
+        assert_eq!(mark(1, json!({"a": "b"}), json!({"numberReady": 1})), before);
+        assert_ne!(mark(2, json!({"a": "b"}), json!({})), before);
+        assert_ne!(mark(1, json!({}), json!({})), before);
+    }
 }
