@@ -94,20 +94,8 @@ fn with_address(valid: &ValidCluster, observed: &Observed, want: &Want<'_>) -> O
     let runs = observed.pods.iter().find(|pod| pod.owner == owner && !pod.ending);
     let address = runs.and_then(|pod| pod.address);
     let address = address.map(|address| Address { address, source: AddressSource::PodIP });
-    Some(MediaPod {
-        name: name(pool, want)?,
-        lease: want.id.clone(),
-        pool: pool.name.clone(),
-        node: want.node.name.clone(),
-        shard: want.shard,
-        rtp: PortRange::new(valid.ports.first, u16::try_from(last).ok()?),
-        control: POD_CONTROL,
-        bind: None,
-        address,
-        capacity: share(pool, want.shard).min(calls_for_ports(ports)),
-        ready: want.node.ready && address.is_some(),
-        ports_change: PortsChange::None,
-    })
+    let rtp = PortRange::new(valid.ports.first, u16::try_from(last).ok()?);
+    on_its_node(want, rtp, POD_CONTROL, address)
 }
 
 fn with_lease(
@@ -117,22 +105,37 @@ fn with_lease(
     granted: &Granted,
     mode: NetworkMode,
 ) -> Option<MediaPod> {
-    let (pool, lease) = (want.pool?, granted.leases.get(&want.id)?);
+    let lease = granted.leases.get(&want.id)?;
     let rtp = lease.rtp?;
     let address = addresses::media_address(valid, want.node);
+    Some(MediaPod {
+        bind: addresses::bind_address(want.node).filter(|_| mode == NetworkMode::HostNetwork),
+        ports_change: ports_change(valid, observed, want, granted),
+        ..on_its_node(want, PortRange::new(rtp.start, rtp.last()), control_ports(lease), address)?
+    })
+}
+
+/// What follows from node, ports and address; bound to all addresses, and nothing changes.
+fn on_its_node(
+    want: &Want<'_>,
+    rtp: PortRange,
+    control: ControlPorts,
+    address: Option<Address>,
+) -> Option<MediaPod> {
+    let pool = want.pool?;
     Some(MediaPod {
         name: name(pool, want)?,
         lease: want.id.clone(),
         pool: pool.name.clone(),
         node: want.node.name.clone(),
         shard: want.shard,
-        rtp: PortRange::new(rtp.start, rtp.last()),
-        control: control_ports(lease),
-        bind: addresses::bind_address(want.node).filter(|_| mode == NetworkMode::HostNetwork),
+        rtp,
+        control,
+        bind: None,
         address,
-        capacity: share(pool, want.shard).min(calls_for_ports(u32::from(rtp.length))),
+        capacity: share(pool, want.shard).min(calls_for_ports(rtp.count())),
         ready: want.node.ready && address.is_some(),
-        ports_change: ports_change(valid, observed, want, granted),
+        ports_change: PortsChange::None,
     })
 }
 
